@@ -2,7 +2,8 @@
 
 use super::round::filled;
 use crate::dynamo::chance;
-use crate::fault::{self, Rule, broken};
+use crate::fault;
+use crate::import::TOKEN_MS;
 use crate::repair::{Holder, switch_on};
 use crate::s3::{
     DescribedExport, ExportError, ExportRequest, ExportStatus, Folder, describe_export, request_export,
@@ -17,8 +18,6 @@ use serde::Serialize;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// A client token holds for eight hours. Afterwards, a request with the same token asks for another export.
-const TOKEN_MS: u64 = 7 * 3600 * 1000;
 /// Between two looks at AWS's clock.
 const CLOCK_POLL: Duration = Duration::from_secs(2);
 
@@ -154,7 +153,7 @@ impl ExportStart {
     /// The export is requested: its token and its ARN.
     async fn requested(&self, record: BackfillRecord) -> Result<(String, String), RunError> {
         let copy = record.export.unwrap_or_default();
-        let acknowledged_ms = copy.acknowledged_ms.unwrap_or(u64::MAX);
+        let earliest_ms = copy.earliest_ms().unwrap_or(u64::MAX);
         if let Some(RequestedExport {
             token,
             arn: Some(arn),
@@ -164,10 +163,7 @@ impl ExportStart {
             return Ok((token.clone(), arn.clone()));
         }
         let to = self.folder(copy.request.as_ref())?;
-        let undefined_ms = if broken(Rule::ExportLate) { 0 } else { UNDEFINED_MS };
-        let present = self
-            .late_enough(acknowledged_ms.saturating_add(undefined_ms))
-            .await?;
+        let present = self.late_enough(earliest_ms).await?;
         let is_same = |known: &RequestedExport| {
             known.to == to.to_string() && present.at_ms.saturating_sub(known.asked_ms) < TOKEN_MS
         };

@@ -62,7 +62,8 @@ impl Backfill {
             let made = ensure(client, spec, keys, indexes, TableStream::Unused, &|_| ());
             let made = unless_stopped(&self.stop, Box::pin(made)).await?;
             if made.created {
-                self.record_created(service, &made.arn).await?;
+                let id = unless_stopped(&self.stop, table_id(client, &spec.name)).await?;
+                self.record_created(service, &made.arn, id.flatten()).await?;
             }
         }
         let ready = lease.record();

@@ -230,21 +230,36 @@ impl Backfill {
             false => None,
         };
         if let Some(arn) = arn {
-            self.record_created(service, &arn).await?;
+            self.record_created(service, &arn, found.flatten()).await?;
         }
         Ok(())
     }
 
-    /// Whether the table is the one that the split is on record to have made.
+    /// Whether the table is the one that the split is on record to have made. Another table of the same name has the same ARN, so the
+    /// ids decide, unless the engine gives none.
     pub(super) async fn has_created(&self, service: &Service, tables: &Tables) -> Result<bool, RunError> {
         let name = ServiceRecord::record_name(&service.name);
         let known = self.split.store.get::<ServiceRecord>(&name).await?;
-        let created = known.and_then(|known| known.value.created_arn);
-        let found = unless_stopped(&self.stop, table_arn(&tables.control, &service.table.name)).await?;
-        Ok(created.is_some() && created == found)
+        let Some(known) = known.map(|known| known.value) else {
+            return Ok(false);
+        };
+        let table = &service.table.name;
+        match unless_stopped(&self.stop, table_id(&tables.control, table)).await? {
+            None => Ok(false),
+            Some(Some(id)) => Ok(known.created_id == Some(id)),
+            Some(None) => {
+                let found = unless_stopped(&self.stop, table_arn(&tables.control, table)).await?;
+                Ok(known.created_arn.is_some() && known.created_arn == found)
+            }
+        }
     }
 
-    pub(super) async fn record_created(&self, service: &Service, arn: &str) -> Result<(), RunError> {
+    pub(super) async fn record_created(
+        &self,
+        service: &Service,
+        arn: &str,
+        id: Option<String>,
+    ) -> Result<(), RunError> {
         let name = ServiceRecord::record_name(&service.name);
         let store = &self.split.store;
         store
@@ -252,6 +267,7 @@ impl Backfill {
                 let mut known = found.unwrap_or_else(|| ServiceRecord::beginning(service));
                 known.created = true;
                 known.created_arn = Some(arn.to_owned());
+                known.created_id.clone_from(&id);
                 Ok(known)
             })
             .await?;
@@ -319,6 +335,16 @@ impl Backfill {
                 next: "run `dynasplit backfill --order concurrent`, which creates the tables and copies without an import".into(),
             });
         }
+        let ending = target.folder.compression.ending();
+        if let Some(other) = objects.iter().find(|object| !object.key.ends_with(ending)) {
+            return Err(RunError::NotYet {
+                what: format!(
+                    "{} was written by another version of dynasplit, and all objects of an import must be compressed in one way ({})",
+                    other.key, target.folder.compression
+                ),
+                next: "run `dynasplit backfill --order concurrent`, which creates the tables and copies without an import".into(),
+            });
+        }
         let attempt = format!("{:032x}", crate::dynamo::chance::any::<u128>());
         let prefix = format!("{}import/{name}/{attempt}/", target.folder.prefix);
         let claim = ImportClaim {
@@ -332,7 +358,7 @@ impl Backfill {
         fault::moment("import.claimed").await;
         let mut copies = Vec::with_capacity(objects.len());
         for (place, object) in objects.iter().enumerate() {
-            let to = format!("{prefix}{place:06}.json.gz");
+            let to = format!("{prefix}{place:06}{ending}");
             copies.push(copy(target.bucket.clone(), object.clone(), to));
         }
         let copying = futures::stream::iter(copies)
@@ -370,6 +396,7 @@ impl Backfill {
             owner: target.folder.owner.as_deref(),
             prefix,
             expected,
+            compression: target.folder.compression,
             replaced_next: "Give the split up with `dynasplit abandon`, and begin anew",
             partial_next: ". Or run `dynasplit backfill --order concurrent`, which keeps the table and copies the rest without an import",
             stop: &self.stop,

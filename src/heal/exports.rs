@@ -3,6 +3,7 @@
 use super::healing::Healing;
 use super::journal::Journal;
 use crate::dynamo::{chance, restorable_period};
+use crate::import::TOKEN_MS;
 use crate::model::moment;
 use crate::s3::{
     Bucket, DescribedExport, Export, ExportError, ExportRequest, ExportStatus, ExportWindow, Folder,
@@ -13,8 +14,6 @@ use crate::state::{HealWindow, RequestedExport};
 use crate::worker::{Looks, RunError, pause, unless_stopped};
 use std::time::Duration;
 
-/// A client token holds for eight hours. Afterwards, a request with the same token asks for another export.
-const TOKEN_MS: u64 = 7 * 3600 * 1000;
 /// Exports that are requested ahead: an account has a limit of 300 at once.
 const MOST_AHEAD: usize = 20;
 /// Between two looks at the restorable period.

@@ -6,7 +6,9 @@ use crate::ledger::LedgerBucket;
 use crate::plan::Service;
 use crate::source::{StreamState, check_keys, describe_source, ensure_stream, stream_state};
 use crate::state::{RepairScope, ServiceRecord, SplitRecord, StateError, cut_over};
-use crate::target::{TableEvent, TableFinding, TableStream, TargetError, ensure, inspect, is_empty};
+use crate::target::{
+    TableEvent, TableFinding, TableStream, TargetError, ensure, inspect, is_empty, table_id,
+};
 use crate::worker::{
     PlanChange, RunError, SettingChange, Split, check_left_out, completed, plan_change, refuse_abandoned,
     services,
@@ -156,7 +158,8 @@ pub async fn apply(
             record_service(split, service).await?;
         }
         if ensured.created {
-            record_created(split, service, &ensured.arn).await?;
+            let id = table_id(&clients.control, &service.table.name).await?;
+            record_created(split, service, &ensured.arn, id.flatten()).await?;
         }
         record_names(split, &known, service).await?;
         tables.push(AppliedTable {
@@ -431,7 +434,12 @@ async fn record_settings(split: &Split, widened: bool) -> Result<(), RunError> {
 }
 
 /// Notes that the table did not exist before the split: only then may `abandon` delete it.
-async fn record_created(split: &Split, service: &Service, arn: &str) -> Result<(), RunError> {
+async fn record_created(
+    split: &Split,
+    service: &Service,
+    arn: &str,
+    id: Option<String>,
+) -> Result<(), RunError> {
     let name = ServiceRecord::record_name(&service.name);
     split
         .store
@@ -439,6 +447,7 @@ async fn record_created(split: &Split, service: &Service, arn: &str) -> Result<(
             let mut record = found.unwrap_or_else(|| ServiceRecord::beginning(service));
             record.created = true;
             record.created_arn = Some(arn.to_owned());
+            record.created_id.clone_from(&id);
             Ok(record)
         })
         .await?;

@@ -1,13 +1,24 @@
 //! Whose tables a split may delete: those that `apply` created, and no others that have their names.
 
 use crate::state::ServiceRecord;
-use crate::target::{delete_table, table_arn};
+use crate::target::{delete_table, table_arn, table_id};
 use crate::worker::{RunError, Split, services};
 
 /// What becomes of a table that `apply` found when it first ran.
 const NOT_CREATED: &str = "is kept: dynasplit did not create it";
 /// What becomes of a table of which it is not known where it was created.
 const UNKNOWN_PLACE: &str = "is kept: an earlier version of dynasplit created it and did not record its ARN";
+
+/// What becomes of a table that has the ARN of one that was deleted.
+const ANOTHER: &str = "is kept: it is another table than dynasplit created, under the same name";
+
+/// Whether a table is known to be another one, as far as ids tell.
+fn is_another(created: Option<&str>, found: Option<Option<String>>) -> bool {
+    match (created, found.flatten()) {
+        (Some(created), Some(found)) => found != created,
+        _ => false,
+    }
+}
 
 /// Refuses to delete the tables of these services if one of them is another table than the split's. A plan may change the role
 /// of a service while the split runs, and the other role may belong to an account that has a table of the same name.
@@ -67,6 +78,14 @@ pub(super) async fn delete_created(
     match table_arn(&tables.control, table).await? {
         None => Ok("was not there"),
         Some(found) if found != created => Ok(NOT_CREATED),
+        Some(_)
+            if is_another(
+                record.created_id.as_deref(),
+                table_id(&tables.control, table).await?,
+            ) =>
+        {
+            Ok(ANOTHER)
+        }
         Some(_) => {
             tell(&format!("deleting {table}"));
             let was_there = delete_table(&tables.control, table).await?;

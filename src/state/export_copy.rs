@@ -57,12 +57,15 @@ impl ExportCopy {
     /// bring an item back.
     #[must_use]
     pub fn is_late_enough(&self, export_time_ms: u64) -> bool {
-        let earliest = match broken(Rule::ExportLate) {
-            true => export_time_ms,
-            false => export_time_ms.saturating_sub(UNDEFINED_MS),
-        };
-        self.acknowledged_ms
-            .is_some_and(|acknowledged| earliest >= acknowledged)
+        self.earliest_ms()
+            .is_some_and(|earliest| export_time_ms >= earliest)
+    }
+
+    /// The earliest time of such an export. `None` if the workers have not acknowledged yet.
+    #[must_use]
+    pub fn earliest_ms(&self) -> Option<u64> {
+        let undefined_ms = if broken(Rule::ExportLate) { 0 } else { UNDEFINED_MS };
+        self.acknowledged_ms?.checked_add(undefined_ms)
     }
 }
 

@@ -63,6 +63,7 @@ impl ServiceRecord {
             completed: false,
             created: false,
             created_arn: None,
+            created_id: None,
         }
     }
 }

@@ -141,6 +141,9 @@ pub struct ServiceRecord {
     /// ARN of the table that `apply` created. `None` in a record of an earlier version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_arn: Option<String>,
+    /// Its id, which no other table of the same name has. `None` in a record of an earlier version, and if the engine gives no ids.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_id: Option<String>,
 }
 
 impl SplitRecord {

@@ -37,6 +37,20 @@ async fn set_arn(store: &Store, record: &str, arn: &str) -> String {
     before.expect("apply recorded the table")
 }
 
+/// The same for its id.
+async fn set_id(store: &Store, record: &str, id: &str) -> String {
+    let mut before = None;
+    store
+        .change::<ServiceRecord, StateError>(record, |found| {
+            let mut service = found.expect("the service's record");
+            before = service.created_id.replace(id.to_owned());
+            Ok(service)
+        })
+        .await
+        .expect("the record is changed");
+    before.expect("apply recorded the id of the table")
+}
+
 /// The plan without the service `names`, as a person edits it after giving the service up.
 fn without_names(stage: &Stage) -> Cli {
     let plan = stage.trial.plan();
@@ -140,6 +154,17 @@ async fn a_whole_split_is_given_up_and_an_adopted_table_is_kept() {
         "nothing is deleted without a flag"
     );
     cli.run(&["apply"]).await.with_code(&["apply"], 1);
+
+    // Another table with the name, and so with the ARN, of one that was created.
+    let store = Store::new(client.clone(), &trial.state_table());
+    let record = ServiceRecord::record_name("names");
+    let ours = set_id(&store, &record, "another").await;
+    let done = cli.succeed(&["abandon", "--delete-targets", "--yes"]).await;
+    let told = done.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let kept = "is kept: it is another table than dynasplit created";
+    assert!(told.contains(kept), "{told}");
+    assert!(tables(client).await.contains(&trial.names));
+    set_id(&store, &record, &ours).await;
 
     cli.succeed(ALL).await;
     let mut left = tables(client).await;

@@ -406,9 +406,78 @@ async fn given_up_while_a_partial_table_is_deleted_its_table_stays() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     suspended.signal("CONT");
-    given_up.end().await.with_code(CONCURRENT, 0);
     let _ended = suspended.end().await;
+    // From the copy on, the tables must be there: without one, the copy would wait for it.
+    let trial = &scene.stage.trial;
+    while !given_up.has_ended() {
+        let status = scene.stage.cli.status().await;
+        if !obstacles(&status).contains("awaiting-import") {
+            for table in [&trial.orders, &trial.invoices, &trial.names] {
+                assert!(
+                    scene.exists(table).await,
+                    "{table} was deleted after the copy had begun"
+                );
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    given_up.end().await.with_code(CONCURRENT, 0);
+    for table in [&trial.orders, &trial.invoices, &trial.names] {
+        assert!(
+            scene.exists(table).await,
+            "{table} was deleted after it was filled"
+        );
+    }
     scene.exact(Some(writers), tail).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn given_up_again_a_table_that_took_the_name_of_a_created_one_is_not_filled() {
+    in_the_long_run!(given_up_again_a_table_that_took_the_name_of_a_created_one_is_not_filled);
+    let scene = Scene::set(109, Mode::Sequence).await;
+    let (client, trial) = (&scene.stage.client, &scene.stage.trial);
+    let tail = scene.begin().await;
+    scene.dies(IMPORT, "import.claimed").await;
+    scene.dies(CONCURRENT, "state.service.put.after").await;
+    let mut created = Vec::new();
+    for table in [&trial.orders, &trial.invoices, &trial.names] {
+        if scene.exists(table).await {
+            created.push(table);
+        }
+    }
+    let [table] = created[..] else {
+        panic!("one table is created and recorded: {created:?}");
+    };
+    // Somebody makes another table under its name, with the same keys and an item.
+    let described = client.describe_table().table_name(table).send().await;
+    let described = described.expect("a table").table.expect("a table");
+    let keys: Vec<&str> = described
+        .key_schema
+        .iter()
+        .flatten()
+        .map(|key| key.attribute_name())
+        .collect();
+    client
+        .delete_table()
+        .table_name(table)
+        .send()
+        .await
+        .expect("it is deleted");
+    table::create_with(client, table, &keys, false).await;
+    let foreign: SdkItem = keys
+        .iter()
+        .map(|key| ((*key).to_owned(), text("foreign")))
+        .collect();
+    table::put_all(client, table, [foreign]).await;
+    scene.refused(CONCURRENT, &["holds items already"]).await;
+    client
+        .delete_table()
+        .table_name(table)
+        .send()
+        .await
+        .expect("it is deleted");
+    scene.stage.cli.succeed(CONCURRENT).await;
+    scene.exact(None, tail).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
