@@ -6,7 +6,7 @@ use crate::dynamo::Tables;
 use crate::import::{MOST_OBJECTS, RegionalImports, refuse_existing, refuse_plan};
 use crate::model::{count, counted};
 use crate::plan::Service;
-use crate::s3::{Bucket, PutIf};
+use crate::s3::{Bucket, PutIf, known_account};
 use crate::source::SourceFacts;
 use crate::state::{ImportFolder, Order, SplitRecord};
 use crate::target::running_imports;
@@ -261,10 +261,4 @@ fn bucket_of(tables: &Tables, folder: &ImportFolder) -> Bucket {
 /// Bytes of an object before compression.
 fn object_bytes(facts: &SourceFacts) -> u64 {
     OBJECT_BYTES.max(ImportForecast::json_bytes(facts.bytes).div_ceil(OBJECTS))
-}
-
-/// The account that must own the bucket. Emulators show one that no AWS account has.
-fn known_account(account: &str) -> Option<String> {
-    let is_one = account.len() == 12 && account != "000000000000";
-    is_one.then(|| account.to_owned())
 }

@@ -16,8 +16,8 @@ use crate::dynamo::Clock;
 use crate::report::{ServiceView, Spent, spent};
 use crate::state::{CutoverPhase, Limit, ShardRecord, TuningRecord};
 use crate::status::{
-    Alarm, CutoverStatus, EventsPhase, EventsStatus, HealStatus, LedgerStatus, ReverseState, SplitStatus,
-    alarms, split_status_with_worker, told,
+    Alarm, CutoverStatus, EventsPhase, EventsStatus, HealStatus, LedgerStatus, ReverseState,
+    SharedVerifyStatus, SplitStatus, alarms, split_status_with_worker, told,
 };
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -156,6 +156,7 @@ pub(super) fn render(status: &SplitStatus) -> String {
     lines.extend(status.events.iter().map(events));
     lines.extend(status.ledger.iter().map(ledger));
     lines.extend(status.heal.iter().map(heal));
+    lines.extend(status.shared_verify.iter().map(shared_verify));
     lines.push(String::new());
     lines.push(text::lanes(&status.lanes, !status.obstacles.is_empty()));
     lines.push(String::new());
@@ -260,6 +261,22 @@ fn ledger(ledger: &LedgerStatus) -> String {
     }
     words.extend(ledger.blocked.as_ref().map(|reason| format!("blocked: {reason}")));
     format!("ledger {}: {}", ledger.place, words.join("; "))
+}
+
+/// The shared verify that is under way, in one line.
+fn shared_verify(verify: &SharedVerifyStatus) -> String {
+    format!(
+        "shared verify {}: {}, {} of {} done; {} at work; began {} ago",
+        verify.name,
+        verify.phase,
+        text::count(verify.done as u64),
+        text::counted(verify.parts as u64, "part"),
+        match verify.processes {
+            1 => "1 process".into(),
+            processes => format!("{} processes", text::count(processes as u64)),
+        },
+        text::duration(Clock::SYSTEM.now_ms().saturating_sub(verify.began_ms)),
+    )
 }
 
 /// The last heal of a gap, in one line.

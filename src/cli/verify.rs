@@ -29,6 +29,8 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     let exports = stoppable(&global.session, Duration::ZERO, Box::pin(exports(&split, args))).await?;
     let options = VerifyOptions {
         exports,
+        shared: args.shared.clone(),
+        replace: args.replace,
         repair: args.repair,
         discard_target_writes: args.discard_target_writes,
         anyway: args.anyway,
@@ -46,8 +48,12 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     let _waiting = Waiting::tell(&split.waits);
     let (verify, view) = Verify::new(split, options, stop);
     let progress = Progress::of(view);
-    // Without a repair, there is nothing to save.
-    let grace = if args.repair { GRACE } else { Duration::ZERO };
+    // Without a repair, there is nothing to save. A process that shares the work gives its tasks back.
+    let grace = if args.repair || args.shared.is_some() {
+        GRACE
+    } else {
+        Duration::ZERO
+    };
     let result = stoppable(&global.session, grace, Box::pin(verify.run())).await;
     serving.end().await;
     progress.end().await;

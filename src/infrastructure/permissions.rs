@@ -373,6 +373,7 @@ impl Resources<'_> {
                 self.targets(|service| !service.table.tags.is_empty())?,
             ),
         ];
+        statements.extend(self.shared_verify());
         statements.extend(key_statement(
             "ReadEncryptedTargets",
             &["kms:Decrypt"],
@@ -380,6 +381,31 @@ impl Resources<'_> {
             self.services.iter().copied(),
         )?);
         Ok(statements)
+    }
+
+    /// What processes need that share a verify, if the plan has a bucket for what they read. The role that reaches the source writes,
+    /// reads and removes the objects.
+    fn shared_verify(&self) -> Vec<Statement> {
+        let (Some(place), Some(table)) = (self.plan.s3.as_ref(), self.source.first()) else {
+            return Vec::new();
+        };
+        // Buckets have no region and no account in their ARN, but the partition of AWS that the table is in.
+        let partition = table.split(':').nth(1).unwrap_or("aws");
+        let bucket = format!("arn:{partition}:s3:::{}", place.bucket);
+        let objects = format!("{bucket}/{}{}/verify/*", place.prefix, self.plan.split);
+        vec![
+            Statement::new(
+                "ShareTheVerify",
+                &["s3:PutObject", "s3:GetObject", "s3:DeleteObject"],
+                vec![objects],
+            ),
+            Statement::new("ListTheSharedVerify", &["s3:ListBucket"], vec![bucket]),
+            Statement::new(
+                "RemoveTheTasksOfTheVerify",
+                &["dynamodb:DeleteItem"],
+                self.state.clone(),
+            ),
+        ]
     }
 
     fn set_up(&self) -> Result<Vec<Statement>, ArnError> {

@@ -94,22 +94,50 @@ impl Bucket {
         }
     }
 
+    /// Reads a part of an object that has this ETag: `len` bytes from a place on. Needs `s3:GetObject`.
+    ///
+    /// # Errors
+    /// If it cannot be read, is another object, or has no such part.
+    pub async fn range(&self, key: &str, etag: &str, from: u64, len: usize) -> Result<Vec<u8>, ExportError> {
+        let mut bytes = Vec::with_capacity(len);
+        while bytes.len() < len {
+            let (at, most) = (from + bytes.len() as u64, (len - bytes.len()) as u64);
+            let part = retry_transient(|| self.part_of(key, at, most.min(READ_BYTES))).await;
+            let part = part.map_err(ExportError::of)?;
+            if part.etag != etag {
+                return Err(ExportError::Replaced {
+                    name: self.object(key),
+                });
+            }
+            bytes.extend_from_slice(&part.bytes);
+            if part.bytes.is_empty() {
+                let reason = "the object has fewer bytes than were written";
+                return Err(ExportError::of(Failure::unusable(GET, &self.object(key), reason)));
+            }
+        }
+        Ok(bytes)
+    }
+
     /// Reads the next part of an object, in one request.
     pub(super) async fn part(&self, key: &str, from: u64) -> Result<Part, Failure> {
-        let read = tokio::time::timeout(READ_TIME, Box::pin(self.part_at_any_time(key, from)));
+        self.part_of(key, from, READ_BYTES).await
+    }
+
+    async fn part_of(&self, key: &str, from: u64, most: u64) -> Result<Part, Failure> {
+        let read = tokio::time::timeout(READ_TIME, Box::pin(self.part_at_any_time(key, from, most)));
         match read.await {
             Ok(part) => part,
             Err(_) => Err(Failure::timed_out_asking(GET, &self.object(key))),
         }
     }
 
-    async fn part_at_any_time(&self, key: &str, from: u64) -> Result<Part, Failure> {
+    async fn part_at_any_time(&self, key: &str, from: u64, most: u64) -> Result<Part, Failure> {
         let request = self
             .client
             .get_object()
             .bucket(&self.name)
             .key(key)
-            .range(format!("bytes={from}-{}", from + READ_BYTES - 1))
+            .range(format!("bytes={from}-{}", from + most - 1))
             .set_expected_bucket_owner(self.owner.clone());
         let answer = match request.send().await {
             Ok(answer) => answer,

@@ -28,5 +28,5 @@ pub use export::Export;
 pub use file_reader::{ExportLines, ExportPage, FileReader};
 pub use manifest::{ExportWindow, FileEntry, Summary};
 pub use object::{ListedObject, PutIf, StoredObject};
-pub use place::{ExportPlace, Folder, PlaceError};
+pub use place::{ExportPlace, Folder, PlaceError, known_account};
 pub use request::{ExportRequest, request_changes, request_export};

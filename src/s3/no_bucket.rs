@@ -54,6 +54,22 @@ impl Bucket {
         self.failed(key)
     }
 
+    /// Fails.
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn range(&self, key: &str, _: &str, _: u64, _: usize) -> Result<Vec<u8>, ExportError> {
+        self.failed(key)
+    }
+
+    /// Fails.
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn remove_all(&self, prefix: &str) -> Result<(), ExportError> {
+        self.failed(prefix)
+    }
+
     pub(super) async fn part(&self, key: &str, _: u64) -> Result<Part, Failure> {
         Err(self.failure(key))
     }

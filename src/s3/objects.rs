@@ -7,14 +7,18 @@ use crate::dynamo::{Failure, retry_transient};
 use crate::fault;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::primitives::ByteStream;
+use futures::StreamExt;
 use std::path::Path;
 use std::time::Duration;
 
 const PUT: &str = "s3:PutObject";
 const HEAD: &str = "s3:GetObject";
 const LIST: &str = "s3:ListBucket";
+const DELETE: &str = "s3:DeleteObject";
 /// An upload that takes longer is given up, and sent again: 100 MB over a slow line.
 const UPLOAD_TIME: Duration = Duration::from_secs(600);
+/// Objects that are removed at the same time.
+const REMOVED_AT_ONCE: usize = 16;
 /// Of 1,000 objects each: twice as many as an import takes.
 const MOST_PAGES: usize = 101;
 /// What S3 says if the condition of a write does not hold.
@@ -204,6 +208,63 @@ impl Bucket {
             name: self.object(prefix),
             found: found.len(),
         })
+    }
+
+    /// Removes all objects whose keys begin with a prefix, however many there are. Objects that are written meanwhile may stay. Needs
+    /// `s3:ListBucket` and `s3:DeleteObject`.
+    ///
+    /// # Errors
+    /// If they cannot be listed or removed.
+    pub async fn remove_all(&self, prefix: &str) -> Result<(), ExportError> {
+        let mut after: Option<String> = None;
+        loop {
+            let page = retry_transient(|| async {
+                let request = self.client().list_objects_v2().bucket(self.name()).prefix(prefix);
+                let sent = request
+                    .set_expected_bucket_owner(self.owner().map(str::to_owned))
+                    .set_start_after(after.clone())
+                    .send()
+                    .await;
+                sent.map_err(|error| {
+                    let mut failure = self.failed(LIST, prefix, &error);
+                    failure.resource = format!("arn:aws:s3:::{}", self.name());
+                    failure
+                })
+            });
+            let page = page.await.map_err(ExportError::of)?;
+            let keys: Vec<String> = page
+                .contents()
+                .iter()
+                .filter_map(|object| object.key().map(str::to_owned))
+                .collect();
+            let Some(last) = keys.last().cloned() else {
+                return Ok(());
+            };
+            let removed: Vec<_> = keys.iter().map(|key| self.remove(key)).collect();
+            let mut removed = futures::stream::iter(removed).buffer_unordered(REMOVED_AT_ONCE);
+            while let Some(ended) = removed.next().await {
+                ended?;
+            }
+            after = Some(last);
+        }
+    }
+
+    /// Removes an object. One that does not exist is removed already.
+    async fn remove(&self, key: &str) -> Result<(), ExportError> {
+        let removed = retry_transient(|| async {
+            fault::before("s3.delete").await?;
+            let request = self.client().delete_object().bucket(self.name()).key(key);
+            let sent = request
+                .set_expected_bucket_owner(self.owner().map(str::to_owned))
+                .send()
+                .await;
+            fault::after("s3.delete").await?;
+            sent.map_err(|error| self.failed(DELETE, key, &error))
+        });
+        match removed.await {
+            Err(failure) if failure.code != "NoSuchKey" => Err(ExportError::of(failure)),
+            _ => Ok(()),
+        }
     }
 
     /// The folders directly below a folder: beginnings of keys that end with a slash. Needs `s3:ListBucket`.

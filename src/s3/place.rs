@@ -39,6 +39,13 @@ pub enum PlaceError {
     NotAFolder,
 }
 
+/// An account that may own a bucket; `None` for that of an engine which is not AWS.
+#[must_use]
+pub fn known_account(account: &str) -> Option<String> {
+    let is_one = account.len() == 12 && account != "000000000000";
+    is_one.then(|| account.to_owned())
+}
+
 impl Folder {
     /// The key of a file in this folder.
     #[must_use]

@@ -89,7 +89,7 @@ impl CopiedRecord {
     }
 }
 
-/// A process that shares the segments of a backfill.
+/// A process that shares the work of a command.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct MemberRecord {
     /// Its lease: the process is gone when the record stays unchanged for the lease time.
@@ -101,4 +101,10 @@ pub struct MemberRecord {
 impl MemberRecord {
     /// Prefix of these records' names.
     pub const PREFIX: &'static str = "MEMBER#";
+
+    /// The beginning of the names of the processes of one command, by the kind of their owners.
+    #[must_use]
+    pub fn of_kind(kind: &str) -> String {
+        format!("{}{kind}-", Self::PREFIX)
+    }
 }

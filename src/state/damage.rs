@@ -17,7 +17,7 @@ pub struct Damaged {
 
 /// Records that may be deleted, by the first part of their names, each with the consequence. For other records, the
 /// table must be restored.
-const DELETABLE: [(&str, &str); 13] = [
+const DELETABLE: [(&str, &str); 15] = [
     ("NOTIFY", "its destination then gets the present state again"),
     ("CHART", "the charts of the page then begin anew"),
     ("ACTIVITY", "it only records what a command was doing"),
@@ -27,6 +27,14 @@ const DELETABLE: [(&str, &str); 13] = [
     ),
     ("VERIFY", "then run `dynasplit verify`"),
     ("PROOF", "then run `dynasplit verify`"),
+    (
+        "SHAREDVERIFY",
+        "then run `dynasplit verify --shared NAME` with a new name",
+    ),
+    (
+        "VERIFYTASK",
+        "the processes of the shared verify then do this task again",
+    ),
     ("REPAIR", "when no repair and no `dead-letters reconcile` runs"),
     (
         "WORKER",
@@ -36,7 +44,10 @@ const DELETABLE: [(&str, &str); 13] = [
         "COPIED",
         "the processes of the backfill then read its segments again",
     ),
-    ("MEMBER", "when no `dynasplit backfill` of this split runs"),
+    (
+        "MEMBER",
+        "when no `dynasplit backfill` and no `dynasplit verify` of this split runs",
+    ),
     ("HEAL", "when no heal of a gap runs; the next one begins anew"),
     ("RECHECK", "then run `dynasplit verify --repair`"),
     (

@@ -26,6 +26,12 @@ impl Owner {
             tail = tail & 0xffff_ffff_ffff
         ))
     }
+
+    /// What it was named for.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        self.0.split_once('-').map_or(&*self.0, |(kind, _)| kind)
+    }
 }
 
 impl fmt::Display for Owner {

@@ -30,6 +30,7 @@ mod prune;
 mod readable;
 mod rechecks;
 mod records;
+mod shared_verify;
 mod split;
 mod split_cutover;
 mod split_events;
@@ -65,6 +66,10 @@ pub use records::{
     ActivityRecord, BackfillRecord, Estimate, GapRecord, HistoryRecord, LaneState, LateChanges, NotedWait,
     Order, Received, SegmentRecord, SegmentService, ShardRecord, StreamPlaces, StreamRecord, VerifyRecord,
     VerifyService, WatchedPart, WorkerRecord,
+};
+pub use shared_verify::{
+    KnownSwitches, PhaseProgress, SharedVerifyEnd, SharedVerifyRecord, StoredRef, VerifyPhase, VerifyTask,
+    VerifyTaskRecord, VerifyTerms,
 };
 pub use split::{RepairScope, ServiceRecord, SplitRecord, SwitchedService};
 pub use store::{Store, Stored};

@@ -13,6 +13,7 @@ use super::obstacle::{Obstacle, ObstacleKind};
 use super::obstacles::{Known, obstacles};
 use super::open_dead_letters::OpenDeadLetters;
 use super::proofs::proven;
+use super::shared_verify_status::shared_verify_status;
 use super::split_status::{Phase, SplitStatus, Unnotified, WorkerStatus};
 use crate::model::duration;
 use crate::source::{SourceError, StreamState, stream_state};
@@ -96,6 +97,7 @@ async fn status_since(split: &Split, first: &mut Beats) -> Result<SplitStatus, R
         rechecks: rechecks.len() as u64,
         proven: proven(split, verify.as_ref().map(|stored| &stored.value), &mut damaged).await?,
         verify: verify.map(|stored| stored.value),
+        shared_verify: shared_verify_status(split, &mut damaged).await?,
         workers: workers
             .into_iter()
             .map(|(name, worker)| WorkerStatus {

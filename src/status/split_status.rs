@@ -7,6 +7,7 @@ use super::lane_status::{FillStatus, LaneStatus};
 use super::ledger_status::LedgerStatus;
 use super::limits::{ActivityStatus, LimitStatus};
 use super::obstacle::Obstacle;
+use super::shared_verify_status::SharedVerifyStatus;
 use super::worker_plan::OtherPlan;
 use crate::state::{
     BackfillRecord, ServiceRecord, SplitRecord, Tombstones, TuningRecord, VerifyRecord, WorkerRecord,
@@ -147,6 +148,9 @@ pub struct SplitStatus {
     pub rechecks: u64,
     /// The last verify.
     pub verify: Option<VerifyRecord>,
+    /// The shared verify that is under way; without one, the field is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared_verify: Option<SharedVerifyStatus>,
     /// When each service that was found to be exact was last verified, in milliseconds since 1970.
     pub proven: BTreeMap<String, u64>,
     /// When the state began to be read, in milliseconds since 1970: the lags are as of then.
@@ -212,6 +216,7 @@ impl SplitStatus {
             dead_letters: BTreeMap::new(),
             rechecks: 0,
             verify: None,
+            shared_verify: None,
             proven: BTreeMap::new(),
             read_ms: 0,
             workers: vec![WorkerStatus::sample(None)],

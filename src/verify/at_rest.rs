@@ -5,7 +5,7 @@ use super::exported::read_export;
 use super::pages::{SourceEntry, TargetEntry, key_of};
 use super::reads::{TableReads, interrupted};
 use super::scan::{Pages, Scanning};
-use super::sorting::{Sorting, blocking};
+use super::sorting::{Entries as _, Sorting, blocking};
 use crate::dynamo::{AccountLimit, Budget};
 use crate::flow::{Watched, desired, watch};
 use crate::model::{Item, KeySchema};

@@ -10,6 +10,7 @@ use crate::status::{LaneStatus, counted, duration, lane_status};
 use crate::verify::compare::Delivery;
 use crate::worker::{Recorded, Split, recorded_shards};
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -22,14 +23,16 @@ pub(super) struct Deliveries {
     services: Vec<String>,
     /// A change is late for no longer than this, whatever the lanes say.
     fixed: Option<Duration>,
-    reading: Mutex<Reading>,
+    /// When the first question was asked (on the clock of the looks).
+    first: OnceLock<Duration>,
+    reading: Arc<Mutex<Reading>>,
 }
 
 /// The lanes, as last read.
 #[derive(Default)]
 struct Reading {
-    /// When the first reading was made, and the last one (on the clock of the looks).
-    times: Option<(Duration, Duration)>,
+    /// When the last reading was made (on the clock of the looks).
+    last: Option<Duration>,
     /// How far the clock of a worker was ahead of this machine's at any time, as far as that showed. What such a worker
     /// has recorded stays wrong after its end.
     ahead_ms: u64,
@@ -68,8 +71,7 @@ impl Reading {
     /// Takes in what was read. A worker records its time every `renew`, and this is read every `poll`: as much of the
     /// difference between two clocks may be hidden.
     fn take_in(&mut self, services: &[String], seen: &Seen<'_>, (renew, poll): (Duration, Duration)) {
-        let first = self.times.map_or(seen.now, |(first, _)| first);
-        self.times = Some((first, seen.now));
+        self.last = Some(seen.now);
         let Some(shards) = seen.shards else {
             self.lanes.clear();
             return;
@@ -93,8 +95,8 @@ impl Reading {
         }
     }
 
-    fn of(&self, service: &str, now: Duration, margin: Duration) -> Delivery {
-        let (first, last) = self.times.unwrap_or_default();
+    fn of(&self, service: &str, (first, now): (Duration, Duration), margin: Duration) -> Delivery {
+        let last = self.last.unwrap_or_default();
         let lane = self.lanes.get(service);
         let is_over =
             |lane: &Lane| lane.has_gap || lane.drained_since.is_some_and(|since| now >= since + margin);
@@ -144,7 +146,19 @@ impl Deliveries {
             split: split.clone(),
             services: services.iter().map(|service| service.name.clone()).collect(),
             fixed,
-            reading: Mutex::default(),
+            first: OnceLock::new(),
+            reading: Arc::default(),
+        }
+    }
+
+    /// For another comparison of this process, which waits for the lanes as long as if it were alone.
+    pub fn anew(&self) -> Self {
+        Self {
+            split: self.split.clone(),
+            services: self.services.clone(),
+            fixed: self.fixed,
+            first: OnceLock::new(),
+            reading: Arc::clone(&self.reading),
         }
     }
 
@@ -184,13 +198,14 @@ impl Deliveries {
                 is_given_up: false,
             });
         }
+        let first = *self.first.get_or_init(|| now);
         let mut reading = self.reading.lock().await;
-        let is_old = |(_, last): (Duration, Duration)| now.saturating_sub(last) >= self.poll() / 2;
-        if reading.times.is_none_or(is_old) {
+        let is_old = |last: Duration| now.saturating_sub(last) >= self.poll() / 2;
+        if reading.last.is_none_or(is_old) {
             self.read(&mut reading, now).await?;
         }
         let margin = self.split.timing.idle + self.split.timing.landed();
-        Ok(reading.of(service, now, margin))
+        Ok(reading.of(service, (first, now), margin))
     }
 
     /// The time is from before the records are read, so a lane never seems to be further than it is.

@@ -7,9 +7,9 @@ use crate::state::{DeadLetter, DeadLetters, ShardRecord};
 use crate::tail::UNROUTED;
 use crate::worker::{RunError, Split};
 use futures::{StreamExt, TryStreamExt};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The most items that one run keeps in memory and records. A run that found more says so, and the next one continues
 /// with those that have no dead letter yet.
@@ -20,7 +20,7 @@ const LOOKS_AT_ONCE: usize = 16;
 const ORIGIN: &str = "verify";
 
 /// A source item that a service can't hold, or that no service takes, and that has no dead letter.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct InvalidItem {
     /// The service; `(unrouted)` for an item that no service takes.
     pub service: String,
@@ -34,7 +34,7 @@ pub struct InvalidItem {
 pub(super) struct InvalidItems {
     split: Split,
     /// Ids of the dead letters that there were at the beginning.
-    lettered: BTreeSet<String>,
+    lettered: Arc<BTreeSet<String>>,
     found: Mutex<Found>,
 }
 
@@ -57,9 +57,40 @@ impl InvalidItems {
     pub async fn begin(split: &Split) -> Result<Self, RunError> {
         Ok(Self {
             split: split.clone(),
-            lettered: lettered(split).await?,
+            lettered: Arc::new(lettered(split).await?),
             found: Mutex::default(),
         })
+    }
+
+    /// For a part of the source.
+    pub fn of_part(&self) -> Self {
+        Self {
+            split: self.split.clone(),
+            lettered: Arc::clone(&self.lettered),
+            found: Mutex::default(),
+        }
+    }
+
+    /// Hands out what was found in a part of the source: the items, and how many more there are.
+    pub fn take_part(&self) -> (Vec<InvalidItem>, u64) {
+        let Found { items, more } = self.take();
+        (items.into_iter().map(|(_, item)| item).collect(), more)
+    }
+
+    /// Takes in what was found in a part of the source.
+    pub fn add_part(&self, items: Vec<InvalidItem>, more: u64) {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.more += more;
+        for item in items {
+            match self.split.key_from_json(&item.source_key) {
+                Some(key) if found.items.len() < MOST => found.items.push((key, item)),
+                _ => found.more += 1,
+            }
+        }
+    }
+
+    fn take(&self) -> Found {
+        std::mem::take(&mut *self.found.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Takes in an item that no service takes.
@@ -92,8 +123,7 @@ impl InvalidItems {
 
     /// Those that have no dead letter now: a lane may have recorded some since they were read.
     pub async fn uncovered(&self) -> Result<Uncovered, RunError> {
-        let Found { items, more } =
-            std::mem::take(&mut *self.found.lock().unwrap_or_else(PoisonError::into_inner));
+        let Found { items, more } = self.take();
         if items.is_empty() {
             return Ok(Uncovered::default());
         }

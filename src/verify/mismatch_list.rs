@@ -43,6 +43,17 @@ impl MismatchList {
         })
     }
 
+    /// A list that only writes them to this file.
+    pub fn into_file(file: File) -> Self {
+        Self {
+            inner: Arc::new(Mutex::new(Inner {
+                limit: 0,
+                services: BTreeMap::new(),
+                file: Some((std::env::temp_dir(), BufWriter::new(file))),
+            })),
+        }
+    }
+
     /// Adds one. Now and then this blocks.
     pub fn add(&self, mismatch: Mismatch) -> Result<(), RunError> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,6 +11,8 @@
 //! source, so that most seeming extras are settled by reading the target again. Only [`crate::repair`] writes a
 //! target, under the repair's lease.
 //!
+//! Several processes may share a verification that repairs nothing: see `shared`.
+//!
 //! Invariants: a read is repeated without end after temporary failures, and the reason is shown; any other failure
 //! ends the run without a verdict. Memory does not grow with the tables. A verdict is kept only if the whole split
 //! was compared and no repair ran meanwhile.
@@ -35,6 +37,7 @@ mod record;
 mod repair;
 mod result;
 mod scan;
+mod shared;
 mod sorting;
 mod verification;
 mod view;

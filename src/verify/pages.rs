@@ -2,12 +2,12 @@
 
 use super::invalid::InvalidItems;
 use super::scan::Pages;
-use super::sorting::Sorting;
-use super::view::{Progress, ServiceProgress, add};
+use super::sorting::Entries;
+use super::view::{ServiceProgress, SourceProgress, add};
 use crate::flow::{Watched, desired, watch};
 use crate::model::{Item, Key, KeySchema};
 use crate::plan::Plan;
-use crate::verify::compare::{Digest, Held, SourceSide, TargetSide, classify};
+use crate::verify::compare::{Digest, Held, classify};
 use crate::worker::RunError;
 use std::sync::Arc;
 
@@ -17,14 +17,14 @@ pub(super) type TargetEntry = (Key, Digest);
 pub(super) type SourceEntry = (Key, Key, Digest);
 
 /// Pages of a target.
-pub(super) struct TargetPages {
+pub(super) struct TargetPages<T> {
     pub table: String,
     pub keys: KeySchema,
-    pub entries: Sorting<TargetEntry, TargetSide>,
+    pub entries: T,
     pub progress: Arc<ServiceProgress>,
 }
 
-impl Pages for TargetPages {
+impl<T: Entries<TargetEntry>> Pages for TargetPages<T> {
     async fn take(&self, items: Vec<Item>) -> Result<(), RunError> {
         let mut batch = Vec::with_capacity(items.len());
         let mut tombstones = 0;
@@ -41,15 +41,15 @@ impl Pages for TargetPages {
 }
 
 /// Pages of the source, for several services at once.
-pub(super) struct SourcePages {
+pub(super) struct SourcePages<T> {
     pub plan: Arc<Plan>,
     /// Places of the services in the plan, and where their entries go.
-    pub services: Vec<(usize, Sorting<SourceEntry, SourceSide>, Arc<ServiceProgress>)>,
-    pub progress: Arc<Progress>,
+    pub services: Vec<(usize, T, Arc<ServiceProgress>)>,
+    pub progress: Arc<SourceProgress>,
     pub invalid: Arc<InvalidItems>,
 }
 
-impl Pages for SourcePages {
+impl<T: Entries<SourceEntry>> Pages for SourcePages<T> {
     async fn take(&self, items: Vec<Item>) -> Result<(), RunError> {
         let plan = &*self.plan;
         let keys = items

@@ -13,23 +13,23 @@ use super::mismatch_list::MismatchList;
 use super::pages::{SourceEntry, SourcePages, TargetEntry, TargetPages};
 use super::point_reader::PointReader;
 use super::reads::{TableReads, interrupted};
-use super::recheck::{HotKeys, Recheck, Settled};
+use super::recheck::{HotKeys, LOOKS_AT_ONCE, Recheck, Settled, settle_rules};
 use super::record::Baseline;
 use super::result::{ReadUnits, VerifyResult};
 use super::scan::Scanning;
 use super::sorting::{Sorting, blocking};
 use super::verification::Verify;
-use super::view::{Progress, get};
+use super::view::{Progress, ServiceProgress, get};
 use crate::dynamo::AccountLimit;
 use crate::repair::RepairLease;
 use crate::source::{Scan, describe_source};
 use crate::state::SplitRecord;
 use crate::status::counted;
 use crate::verify::compare::{
-    CandidateFile, DEFAULT_MEMORY_BYTES, Pending, Report, ServiceReport, SettleRules, SortLimits, SourceSide,
-    SpillDir, TargetSide, Written, join,
+    CandidateFile, DEFAULT_MEMORY_BYTES, Pending, Report, ServiceReport, SortLimits, SourceSide, SpillDir,
+    TargetSide, Written, join,
 };
-use crate::worker::{Budgets, RunError, Split};
+use crate::worker::{Budgets, RunError, Split, Waiting};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::time::Instant;
@@ -38,18 +38,19 @@ use tracing::Instrument as _;
 
 /// One run, with all that its steps share.
 pub(super) struct Run {
-    split: Split,
-    reader: Vec<PointReader>,
-    scanning: Scanning,
+    pub split: Split,
+    pub reader: Vec<PointReader>,
+    pub scanning: Scanning,
     exports: Exports,
-    limits: SortLimits,
-    dir: SpillDir,
-    invalid: Arc<InvalidItems>,
+    /// The memory of all sorts together.
+    pub memory_bytes: usize,
+    pub dir: SpillDir,
+    pub invalid: Arc<InvalidItems>,
     limit: usize,
-    lanes: Lanes,
-    deliveries: Arc<Deliveries>,
+    pub lanes: Lanes,
+    pub deliveries: Arc<Deliveries>,
     /// The epoch of the tombstone switches at the beginning.
-    epoch: u64,
+    pub epoch: u64,
     list: MismatchList,
     pub progress: Arc<Progress>,
     budgets: Arc<Budgets>,
@@ -57,28 +58,62 @@ pub(super) struct Run {
     /// Confirmed mismatches of a service that has switched are listed as stray writes.
     lists_strays: bool,
     /// Which side the applications of these services write.
-    written: Written,
-    stop: CancellationToken,
+    pub written: Written,
+    pub stop: CancellationToken,
     began: Instant,
 }
 
 /// One service's sides while they are filled: first the copy, then the side that is written.
-struct Sides {
-    target: TargetSide,
-    source: SourceSide,
+pub(super) struct Sides {
+    pub target: TargetSide,
+    pub source: SourceSide,
+}
+
+/// Joins the two sides of a service; each difference is a candidate.
+pub(super) async fn join_sides(
+    sides: Sides,
+    progress: Arc<ServiceProgress>,
+    dir: SpillDir,
+    stop: CancellationToken,
+) -> Result<(CandidateFile, ServiceReport), RunError> {
+    blocking(move || {
+        let mut candidates = CandidateFile::new(dir);
+        let mut joined = join(sides.source, sides.target)?;
+        for candidate in joined.by_ref() {
+            candidates.push(&Pending::new(candidate?))?;
+            progress.candidates.store(candidates.len(), Ordering::Relaxed);
+            if stop.is_cancelled() {
+                return Err(interrupted());
+            }
+        }
+        let mut report = ServiceReport::new(progress.service.clone());
+        if let Some(counts) = joined.counts() {
+            report.compared(counts);
+        }
+        report.tombstones = get(&progress.tombstones);
+        report.invalid = get(&progress.invalid);
+        Ok((candidates, report))
+    })
+    .await
 }
 
 impl Run {
-    pub async fn begin(verify: &Verify, record: &SplitRecord, places: Vec<usize>) -> Result<Self, RunError> {
+    pub async fn begin(
+        verify: &Verify,
+        record: &SplitRecord,
+        places: Vec<usize>,
+        stop: &CancellationToken,
+    ) -> Result<Self, RunError> {
         let Verify {
             split,
             options,
             budgets,
-            stop,
             view,
             ..
         } = verify;
-        let (limit, path) = (options.limit, options.list.clone());
+        // The processes of a shared verify write it at the end.
+        let path = options.list.clone().filter(|_| options.shared.is_none());
+        let limit = options.limit;
         let list = blocking(move || MismatchList::open(limit, path.as_deref())).await?;
         let began = Instant::now();
         let (account_limit, patience) = (AccountLimit::default(), split.timing.hot_range());
@@ -126,13 +161,9 @@ impl Run {
         let names = services.iter().map(|service| service.name.clone()).collect();
         let tables = std::iter::once(source).chain(reader.iter().map(|reader| reader.target.clone()));
         let progress = Progress::new(names, tables.collect(), view.clone());
-        let limits = SortLimits {
-            memory_bytes: options.memory_bytes.unwrap_or(DEFAULT_MEMORY_BYTES),
-            ..SortLimits::default()
-        };
         Ok(Self {
             split: split.clone(),
-            limits: limits.shared_by(2 * reader.len()),
+            memory_bytes: options.memory_bytes.unwrap_or(DEFAULT_MEMORY_BYTES),
             scanning: Scanning::new(options.segments),
             exports: options.exports.clone(),
             dir: SpillDir::default(),
@@ -154,7 +185,7 @@ impl Run {
     }
 
     pub async fn all(
-        mut self,
+        self,
         lease: Option<&RepairLease>,
         baseline: &mut Baseline,
     ) -> Result<VerifyResult, RunError> {
@@ -185,6 +216,25 @@ impl Run {
         }
         self.progress.say("reading different keys again");
         let settled = self.recheck(compared).instrument(span("read again")).await?;
+        self.conclude(settled, lease, baseline).await
+    }
+
+    /// The limits of each sort, if so many comparisons share the memory.
+    pub fn limits(&self, comparisons: usize) -> SortLimits {
+        let limits = SortLimits {
+            memory_bytes: self.memory_bytes,
+            ..SortLimits::default()
+        };
+        limits.shared_by(2 * self.reader.len() * comparisons)
+    }
+
+    /// The result, once every difference is settled; and the repairs.
+    pub async fn conclude(
+        mut self,
+        settled: Vec<Settled>,
+        lease: Option<&RepairLease>,
+        baseline: &mut Baseline,
+    ) -> Result<VerifyResult, RunError> {
         let mut result = self.result(&settled).await;
         let left = match self.written {
             Written::Source => self.tombstones_left(&mut result).await?,
@@ -305,7 +355,7 @@ impl Run {
             .iter()
             .zip(&self.progress.services)
             .map(|(reader, progress)| {
-                let side = TargetSide::new(self.dir.clone(), self.limits);
+                let side = TargetSide::new(self.dir.clone(), self.limits(1));
                 let sorting: Sorting<TargetEntry, _> =
                     Sorting::of(side, |side, (key, held)| side.push(key, *held));
                 let pages = TargetPages {
@@ -338,7 +388,7 @@ impl Run {
         let mut sortings: Vec<Sorting<SourceEntry, SourceSide>> = Vec::with_capacity(self.reader.len());
         let mut services = Vec::with_capacity(self.reader.len());
         for (reader, progress) in self.reader.iter().zip(&self.progress.services) {
-            let side = SourceSide::new(self.dir.clone(), self.limits);
+            let side = SourceSide::new(self.dir.clone(), self.limits(1));
             let sorting = Sorting::of(
                 side,
                 |side: &mut SourceSide, (target, source, digest): &SourceEntry| {
@@ -351,7 +401,7 @@ impl Run {
         let pages = SourcePages {
             plan: Arc::clone(&self.split.plan),
             services,
-            progress: Arc::clone(&self.progress),
+            progress: Arc::clone(&self.progress.source),
             invalid: Arc::clone(&self.invalid),
         };
         let pages = Arc::new(pages);
@@ -365,44 +415,13 @@ impl Run {
     /// Joins the two sides of a service; each difference is a candidate.
     async fn join(&self, index: usize, sides: Sides) -> Result<(CandidateFile, ServiceReport), RunError> {
         let progress = Arc::clone(&self.progress.services[index]);
-        let (dir, stop) = (self.dir.clone(), self.stop.clone());
-        blocking(move || {
-            let mut candidates = CandidateFile::new(dir);
-            let mut joined = join(sides.source, sides.target)?;
-            for candidate in joined.by_ref() {
-                candidates.push(&Pending::new(candidate?))?;
-                progress.candidates.store(candidates.len(), Ordering::Relaxed);
-                if stop.is_cancelled() {
-                    return Err(interrupted());
-                }
-            }
-            let mut report = ServiceReport::new(progress.service.clone());
-            if let Some(counts) = joined.counts() {
-                report.compared(counts);
-            }
-            report.tombstones = get(&progress.tombstones);
-            report.invalid = get(&progress.invalid);
-            Ok((candidates, report))
-        })
-        .await
+        join_sides(sides, progress, self.dir.clone(), self.stop.clone()).await
     }
 
     /// All services at once, because they wait for the same time.
     async fn recheck(&self, compared: Vec<(CandidateFile, ServiceReport)>) -> Result<Vec<Settled>, RunError> {
-        let rules = SettleRules {
-            written: self.written,
-            ..SettleRules::new(self.deliveries.rest())
-        };
-        // Extra items whose source must be searched for start again after the search.
-        let most = self.deliveries.longest() + (rules.max_time + rules.rest) * 2;
-        let what = if self.deliveries.longest().is_zero() {
-            let rests = rules.rest.as_secs_f64().ceil();
-            format!("each difference has disappeared, or has stayed the same for {rests} s")
-        } else {
-            "each difference has disappeared, or its lane has delivered every change from before it was seen"
-                .into()
-        };
-        let _waiting = self.split.waits.until(what, most);
+        let rules = settle_rules(self.written, &self.deliveries);
+        let _waiting = self.tell_waiting();
         let settle: Vec<_> = self
             .reader
             .iter()
@@ -416,6 +435,7 @@ impl Run {
                     dir: self.dir.clone(),
                     scanning: self.scanning.clone(),
                     list: self.list.clone(),
+                    looks: LOOKS_AT_ONCE,
                     progress: Arc::clone(progress),
                     stop: self.stop.clone(),
                 };
@@ -425,11 +445,26 @@ impl Run {
         futures::future::try_join_all(settle).await
     }
 
+    /// Tells what the run waits for while it reads keys again.
+    pub fn tell_waiting(&self) -> Waiting<'_> {
+        let rules = settle_rules(self.written, &self.deliveries);
+        let what = if self.deliveries.longest().is_zero() {
+            let rests = rules.rest.as_secs_f64().ceil();
+            format!("each difference has disappeared, or has stayed the same for {rests} s")
+        } else {
+            "each difference has disappeared, or its lane has delivered every change from before it was seen"
+                .into()
+        };
+        // Extra items whose source must be searched for start again after the search.
+        let most = self.deliveries.longest() + (rules.max_time + rules.rest) * 2;
+        self.split.waits.until(what, most)
+    }
+
     async fn result(&self, settled: &[Settled]) -> VerifyResult {
         let report = Report {
             services: settled.iter().map(|settled| settled.report.clone()).collect(),
         };
-        let unrouted = get(&self.progress.unrouted);
+        let unrouted = get(&self.progress.source.unrouted);
         let mut notes = Vec::new();
         if unrouted > 0 {
             notes.push(format!(

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct TableReads {
     scan: Scan,
     shared: Arc<Shared>,
+    milliunits: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -24,7 +25,6 @@ struct Shared {
     budget: Arc<Budget>,
     read_rate: AdaptiveReadRate,
     health: Health,
-    milliunits: AtomicU64,
     /// A key range that is throttled for this long is skipped.
     patience: Duration,
     stop: CancellationToken,
@@ -54,18 +54,23 @@ impl TableReads {
                 budget,
                 read_rate: AdaptiveReadRate::under(account_limit),
                 health: Health::default(),
-                milliunits: AtomicU64::new(0),
                 patience,
                 stop: stop.clone(),
             }),
+            milliunits: Arc::default(),
         }
     }
 
     /// The same table and budget, scanned by `scan`.
     pub fn by(&self, scan: Scan) -> Self {
+        Self { scan, ..self.clone() }
+    }
+
+    /// The same table and budget, whose read units are counted from now on.
+    pub fn counted_anew(&self) -> Self {
         Self {
-            scan,
-            shared: Arc::clone(&self.shared),
+            milliunits: Arc::default(),
+            ..self.clone()
         }
     }
 
@@ -80,7 +85,7 @@ impl TableReads {
 
     /// Read units used so far, in thousandths.
     pub fn milliunits(&self) -> u64 {
-        self.shared.milliunits.load(Ordering::Relaxed)
+        self.milliunits.load(Ordering::Relaxed)
     }
 
     /// Reads a page of a segment.
@@ -151,7 +156,7 @@ impl TableReads {
                     let milliunits = used(&answer);
                     budget.pay(milliunits);
                     turn.answered(milliunits);
-                    self.shared.milliunits.fetch_add(milliunits, Ordering::Relaxed);
+                    self.milliunits.fetch_add(milliunits, Ordering::Relaxed);
                     if attempt > 0 {
                         health.clear();
                     }

@@ -16,14 +16,15 @@ use crate::verify::compare::{
 };
 use crate::worker::RunError;
 use futures::{StreamExt, TryStreamExt};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Looks of one service that are under way at once.
-const LOOKS_AT_ONCE: usize = 32;
+/// Looks of one service that are under way at once, in all comparisons of a process together.
+pub(super) const LOOKS_AT_ONCE: usize = 32;
 /// Candidates that are in memory at once.
 const CHUNK: usize = 256;
 /// Candidates that are due within this part of the rest are looked at in one round.
@@ -37,6 +38,8 @@ pub(super) struct Recheck {
     pub dir: SpillDir,
     pub scanning: Scanning,
     pub list: MismatchList,
+    /// Looks that are under way at once.
+    pub looks: usize,
     pub progress: Arc<ServiceProgress>,
     pub stop: CancellationToken,
 }
@@ -59,7 +62,7 @@ pub(super) struct Settled {
 }
 
 /// Keys whose range was throttled all the time: there is no verdict on them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct HotKeys {
     count: u64,
     /// The description of the first ones.
@@ -111,18 +114,33 @@ struct Verdicts {
     unknown: Vec<Pending>,
 }
 
-impl Recheck {
-    /// Looks at every candidate until it has a verdict.
-    pub async fn run(self, candidates: CandidateFile, report: ServiceReport) -> Result<Settled, RunError> {
-        let mut settled = Settled {
+/// The rules for a verdict.
+pub(super) fn settle_rules(written: Written, deliveries: &Deliveries) -> SettleRules {
+    SettleRules {
+        written,
+        ..SettleRules::new(deliveries.rest())
+    }
+}
+
+impl Settled {
+    /// Nothing is settled yet.
+    pub fn new(report: ServiceReport, dir: &SpillDir) -> Self {
+        Self {
             report,
-            repairable: CandidateFile::new(self.dir.clone()),
-            undelivered: CandidateFile::new(self.dir.clone()),
+            repairable: CandidateFile::new(dir.clone()),
+            undelivered: CandidateFile::new(dir.clone()),
             undelivered_keys: 0,
             collisions: 0,
             newer: 0,
             hot: HotKeys::default(),
-        };
+        }
+    }
+}
+
+impl Recheck {
+    /// Looks at every candidate until it has a verdict.
+    pub async fn run(self, candidates: CandidateFile, report: ServiceReport) -> Result<Settled, RunError> {
+        let mut settled = Settled::new(report, &self.dir);
         let unknown = self.settle(candidates, None, &mut settled).await?;
         let mut chunks = Chunks::of(unknown, KEYS_PER_SEARCH);
         loop {
@@ -144,7 +162,7 @@ impl Recheck {
             .collect();
         let reads: Vec<_> = keys.iter().map(|key| self.reader.held(key)).collect();
         let held: Vec<_> = futures::stream::iter(reads)
-            .buffered(LOOKS_AT_ONCE)
+            .buffered(self.looks)
             .try_collect()
             .await?;
         let before: Before = keys.iter().cloned().zip(held).collect();
@@ -226,7 +244,7 @@ impl Recheck {
             .map(|pending| self.reader.look(&pending.candidate, delivery))
             .collect();
         let seen: Vec<Result<PointRead, RunError>> = futures::stream::iter(looks)
-            .buffered(LOOKS_AT_ONCE)
+            .buffered(self.looks)
             .map(|seen| match seen {
                 Err(hot @ RunError::HotRange { .. }) => Ok(Err(hot)),
                 seen => seen.map(Ok),

@@ -7,10 +7,11 @@ use crate::state::{
 use crate::status::{lane_places, received, stream_places};
 use crate::verify::compare::ServiceReport;
 use crate::worker::{RunError, Split};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The state when a verification began. Its verdict is kept only if this is still the state at the end.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Baseline {
     /// What a clean result is about: everything from before this moment was compared.
     started_ms: u64,
@@ -24,6 +25,9 @@ pub(super) struct Baseline {
     lane_places: BTreeMap<String, StreamPlaces>,
     /// Whether exports are read, which are of an earlier moment.
     is_past: bool,
+    /// Another verification that began later counts more than a clean result of this one: exports are of an earlier moment, and a
+    /// shared verify may have stood still for days.
+    yields: bool,
 }
 
 /// The kind of verification to record.
@@ -74,6 +78,7 @@ impl Baseline {
                 places: stream_places(split, record).await?,
                 lane_places: lane_places(split, record).await?,
                 is_past: false,
+                yields: false,
             }),
             Some(at_ms) => {
                 let started_ms = at_ms.saturating_sub(CLOCKS_MS);
@@ -87,9 +92,15 @@ impl Baseline {
                     places,
                     lane_places,
                     is_past: true,
+                    yields: true,
                 })
             }
         }
+    }
+
+    /// The same for a shared verify.
+    pub fn shared(self) -> Self {
+        Self { yields: true, ..self }
     }
 
     /// A repair is about to write: whatever was proven before, by anybody, is proven no more.
@@ -117,7 +128,7 @@ impl Baseline {
                 split.store.delete(&name, found.revision).await?;
             }
         }
-        if self.is_past && result.clean && self.is_outdated(split).await? {
+        if self.yields && result.clean && self.is_outdated(split).await? {
             result.notes.push(
                 "another verify began later than that, so this result is not kept: that one counts".into(),
             );
@@ -167,7 +178,7 @@ impl Baseline {
             let name = ProofRecord::record_name(service);
             let kept = split.store.change::<ProofRecord, StateError>(&name, |found| {
                 let newer = found.filter(|found| {
-                    self.is_past
+                    self.yields
                         && found.proof.started_ms > proof.proof.started_ms
                         && (&found.fingerprint, found.repairs) == (&proof.fingerprint, proof.repairs)
                 });
@@ -199,7 +210,7 @@ impl Baseline {
             .store
             .change::<VerifyRecord, RunError>(VerifyRecord::NAME, |found| {
                 let before = found.unwrap_or_else(|| VerifyRecord::blank(self.started_ms));
-                if self.is_past && result.clean && before.started_ms > self.started_ms {
+                if self.yields && result.clean && before.started_ms > self.started_ms {
                     return Ok(before);
                 }
                 let undisturbed = before.repairs == self.repairs;

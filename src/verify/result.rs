@@ -3,7 +3,7 @@
 use super::exported::Exports;
 use super::invalid::InvalidItem;
 use crate::verify::compare::{Mismatch, Report};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,6 +22,10 @@ pub struct VerifyOptions {
     pub services: Option<Vec<String>>,
     /// Read units a second on each table.
     pub read_units: Option<f64>,
+    /// Share the work with the other processes that are given the same name. Nothing is repaired then, and no export is read.
+    pub shared: Option<String>,
+    /// With [`Self::shared`]: give up another shared verify that is under way.
+    pub replace: bool,
     /// Exports that are read instead of tables. The result is about the moment of the earliest one.
     pub exports: Exports,
     /// Segments of each parallel scan.
@@ -45,6 +49,8 @@ impl Default for VerifyOptions {
             anyway: false,
             services: None,
             read_units: None,
+            shared: None,
+            replace: false,
             exports: Exports::default(),
             segments: None,
             memory_bytes: None,
@@ -56,7 +62,7 @@ impl Default for VerifyOptions {
 }
 
 /// Read units used, in thousandths. Scans are billed as the engine says; looks at single keys, as AWS documents.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct ReadUnits {
     /// On the source.
     pub source: u64,
@@ -65,7 +71,7 @@ pub struct ReadUnits {
 }
 
 /// Confirmed mismatches that a repair left unchanged.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Unrepaired {
     /// Several source items lead to one target key: only a person can say which one is right.
     pub collisions: u64,
@@ -93,7 +99,7 @@ impl Unrepaired {
 }
 
 /// The result of a verification.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct VerifyResult {
     /// Service by service.
     pub report: Report,
@@ -139,7 +145,7 @@ pub struct VerifyResult {
     pub next: String,
     /// The moment that the result is about, in milliseconds since 1970, if exports were read instead of tables: later differences
     /// may be missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_of_ms: Option<u64>,
     /// Notes for a person.
     pub notes: Vec<String>,

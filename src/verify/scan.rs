@@ -78,6 +78,23 @@ impl Scanning {
         result.map(|()| hot)
     }
 
+    /// Reads one of so many segments. Returns the error of a key range that is throttled all the time; then the segment was not read
+    /// to its end.
+    pub async fn one<P: Pages>(
+        &self,
+        table: &TableReads,
+        (segment, segments): (u32, u32),
+        pages: Arc<P>,
+    ) -> Result<Option<RunError>, RunError> {
+        let scanning = Self {
+            segments,
+            permits: Arc::clone(&self.permits),
+        };
+        let place = Place { segment, after: None };
+        let hot = scanning.segment(table.clone(), place, pages).await?;
+        Ok(hot.map(|(_, error)| error))
+    }
+
     async fn segment<P: Pages>(
         self,
         table: TableReads,

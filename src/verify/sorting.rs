@@ -11,6 +11,12 @@ impl From<VerifyError> for RunError {
     }
 }
 
+/// Takes the entries of a scan, page by page.
+pub(super) trait Entries<E>: Send + Sync + 'static {
+    /// Takes a batch (of at most one page).
+    fn send(&self, batch: Vec<E>) -> impl Future<Output = Result<(), RunError>> + Send;
+}
+
 /// One side of a comparison while the pages of a scan fill it. Clones fill the same side.
 pub(super) struct Sorting<E, S> {
     side: Arc<Mutex<S>>,
@@ -35,9 +41,17 @@ impl<E: Send + 'static, S: Send + 'static> Sorting<E, S> {
         }
     }
 
-    /// Adds a batch (of at most one page). It sorts and spills on a thread for what blocks, so the scan waits if the side
-    /// cannot follow.
-    pub async fn send(&self, batch: Vec<E>) -> Result<(), RunError> {
+    /// The side, once every clone is dropped.
+    pub fn finish(self) -> Result<S, RunError> {
+        let side = Arc::into_inner(self.side);
+        side.map(Mutex::into_inner)
+            .ok_or_else(|| RunError::Stopped("sorting ended early".into()))
+    }
+}
+
+impl<E: Send + 'static, S: Send + 'static> Entries<E> for Sorting<E, S> {
+    /// It sorts and spills on a thread for what blocks, so the scan waits if the side cannot follow.
+    async fn send(&self, batch: Vec<E>) -> Result<(), RunError> {
         if batch.is_empty() {
             return Ok(());
         }
@@ -49,13 +63,6 @@ impl<E: Send + 'static, S: Send + 'static> Sorting<E, S> {
             Ok(())
         })
         .await
-    }
-
-    /// The side, once every clone is dropped.
-    pub fn finish(self) -> Result<S, RunError> {
-        let side = Arc::into_inner(self.side);
-        side.map(Mutex::into_inner)
-            .ok_or_else(|| RunError::Stopped("sorting ended early".into()))
     }
 }
 

@@ -46,12 +46,18 @@ pub struct VerifyServiceView {
 #[derive(Debug)]
 pub(super) struct Progress {
     phase: Mutex<String>,
-    pub scanned: AtomicU64,
-    pub unrouted: AtomicU64,
+    pub source: Arc<SourceProgress>,
     pub estimated_items: AtomicU64,
     pub services: Vec<Arc<ServiceProgress>>,
     tables: Vec<TableReads>,
     view: watch::Sender<VerifyView>,
+}
+
+/// The counts of the source.
+#[derive(Debug, Default)]
+pub(super) struct SourceProgress {
+    pub scanned: AtomicU64,
+    pub unrouted: AtomicU64,
 }
 
 /// The counts of one service.
@@ -77,6 +83,16 @@ pub(super) fn get(count: &AtomicU64) -> u64 {
     count.load(Ordering::Relaxed)
 }
 
+impl ServiceProgress {
+    /// Of one service.
+    pub fn of(service: &str) -> Arc<Self> {
+        Arc::new(Self {
+            service: service.to_owned(),
+            ..Self::default()
+        })
+    }
+}
+
 /// Between two refreshes of the view.
 const REFRESH: Duration = Duration::from_millis(300);
 
@@ -84,17 +100,11 @@ impl Progress {
     pub fn new(services: Vec<String>, tables: Vec<TableReads>, view: watch::Sender<VerifyView>) -> Arc<Self> {
         let services = services
             .into_iter()
-            .map(|service| {
-                Arc::new(ServiceProgress {
-                    service,
-                    ..ServiceProgress::default()
-                })
-            })
+            .map(|service| ServiceProgress::of(&service))
             .collect();
         Arc::new(Self {
             phase: Mutex::default(),
-            scanned: AtomicU64::new(0),
-            unrouted: AtomicU64::new(0),
+            source: Arc::default(),
             estimated_items: AtomicU64::new(0),
             services,
             tables,
@@ -127,7 +137,7 @@ impl Progress {
         self.view.send_replace(VerifyView {
             phase: self.phase.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             services: self.services.iter().map(|service| service.view()).collect(),
-            scanned: get(&self.scanned),
+            scanned: get(&self.source.scanned),
             estimated_items: get(&self.estimated_items),
             limits: self.tables.iter().filter_map(limit).collect(),
         });

@@ -35,7 +35,11 @@ impl Verify {
         self.back = unless_stopped(&self.stop, way_back(&self.split, &self.options)).await?;
         self.refuse_exports()?;
         self.refuse_awaiting(&record)?;
-        if !self.options.anyway && record.completed_ms.is_none() {
+        let is_over = match &self.options.shared {
+            Some(name) => unless_stopped(&self.stop, self.has_ended(name)).await?,
+            None => false,
+        };
+        if !self.options.anyway && record.completed_ms.is_none() && !is_over {
             let places = self.places()?;
             unless_stopped(
                 &self.stop,
@@ -83,6 +87,9 @@ impl Verify {
 
     async fn run_tuned(self, record: SplitRecord) -> Result<VerifyResult, RunError> {
         let places = self.places()?;
+        if let Some(name) = &self.options.shared {
+            return Box::pin(self.run_shared(name, &record, places)).await;
+        }
         // Of a service that has switched, a repair only lists what differs.
         if !self.options.repair || self.back.is_some() {
             return Box::pin(self.compare(&record, places, None)).await;
@@ -184,12 +191,10 @@ impl Verify {
                 .map(|place| self.split.plan.services[*place].name.as_str());
             refuse_unready(&self.split, &services.collect::<Vec<_>>()).await?;
         }
-        let whole = places.len() == self.split.active().count()
-            && !self.options.anyway
-            && record.completed_ms.is_none();
+        let whole = self.is_whole(record, &places);
         // Read once the lease is ours: another repair may have ended just before.
         let mut baseline = Baseline::read(&self.split, record, self.options.exports.as_of_ms()).await?;
-        let run = Run::begin(self, record, places).await?;
+        let run = Run::begin(self, record, places, &self.stop).await?;
         let done = CancellationToken::new();
         // Ends the display, too, if this future is dropped because the repair's lease was lost.
         let shown_until = done.clone().drop_guard();
@@ -201,10 +206,25 @@ impl Verify {
             tracing::error!(%error, "the progress display failed");
         }
         let mut result = result?;
-        let scope = Scope {
-            whole,
-            repair: lease.is_some(),
-        };
+        self.keep(record, &baseline, (whole, lease.is_some()), &mut result)
+            .await?;
+        Ok(result)
+    }
+
+    /// Whether a verify of these services counts for the split as a whole.
+    pub(super) fn is_whole(&self, record: &SplitRecord, places: &[usize]) -> bool {
+        places.len() == self.split.active().count() && !self.options.anyway && record.completed_ms.is_none()
+    }
+
+    /// Keeps the result, if nothing has changed that it rests on.
+    pub(super) async fn keep(
+        &self,
+        record: &SplitRecord,
+        baseline: &Baseline,
+        (whole, repair): (bool, bool),
+        result: &mut VerifyResult,
+    ) -> Result<(), RunError> {
+        let scope = Scope { whole, repair };
         result.notes.extend(result.as_of_ms.map(of_a_moment));
         result.carried_back = self.written() == Written::Target;
         let compared: Vec<_> = result.report.services.iter().map(|s| s.service.clone()).collect();
@@ -214,8 +234,9 @@ impl Verify {
         let watched: Vec<_> = watched.map(|name| other_way(name)).collect();
         result.notes.extend(watched);
         if result.carried_back {
-            result.notes.extend(not_carried_back(&result));
-            return Ok(result);
+            let notes = not_carried_back(result);
+            result.notes.extend(notes);
+            return Ok(());
         }
         if self.options.anyway || record.completed_ms.is_some() {
             let why = if record.completed_ms.is_some() {
@@ -227,9 +248,9 @@ impl Verify {
             };
             result.notes.push(format!("{why}. This result does not count"));
         } else {
-            baseline.keep(&self.split, scope, &mut result).await?;
+            baseline.keep(&self.split, scope, result).await?;
         }
-        Ok(result)
+        Ok(())
     }
 }
 

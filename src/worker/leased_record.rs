@@ -4,7 +4,7 @@ use crate::dynamo::Timing;
 use crate::fault::{self, Rule, broken};
 use crate::state::{
     Lease, MemberRecord, Moment, NotifyRecord, Owner, SegmentRecord, ShardRecord, StateError, Store, Stored,
-    Validity, WorkerRecord,
+    Validity, VerifyTaskRecord, WorkerRecord,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -45,6 +45,16 @@ impl Leasable for ShardRecord {
 }
 
 impl Leasable for SegmentRecord {
+    fn lease(&mut self) -> &mut Lease {
+        &mut self.lease
+    }
+    fn beat(&mut self) -> &mut u64 {
+        &mut self.beat
+    }
+    fn absorb(&mut self, _stored: Self) {}
+}
+
+impl Leasable for VerifyTaskRecord {
     fn lease(&mut self) -> &mut Lease {
         &mut self.lease
     }

@@ -1,4 +1,4 @@
-//! The processes that share the segments of a backfill: each has a record, and counts the records of the others.
+//! The processes that share the work of a command: each has a record, and counts the records of the others.
 
 use super::leased_record::LeasedRecord;
 use super::split::Split;
@@ -13,6 +13,8 @@ use tokio_util::task::AbortOnDropHandle;
 pub(crate) struct Members {
     split: Split,
     leased: Arc<LeasedRecord<MemberRecord>>,
+    /// The beginning of the names of the records of this command's processes.
+    prefix: String,
     renewing: AbortOnDropHandle<Result<(), StateError>>,
     done: CancellationToken,
     watch: LeaseWatch,
@@ -28,6 +30,7 @@ impl Members {
     /// # Errors
     /// If the state can't be written.
     pub async fn join(split: &Split, owner: &Owner) -> Result<Self, StateError> {
+        let prefix = MemberRecord::of_kind(owner.kind());
         let name = format!("{}{owner}", MemberRecord::PREFIX);
         let stored = Stored {
             value: MemberRecord {
@@ -43,6 +46,7 @@ impl Members {
             split: split.clone(),
             renewing: AbortOnDropHandle::new(tokio::spawn(Arc::clone(&leased).renew_until(done.clone()))),
             leased,
+            prefix,
             done,
             watch: LeaseWatch::default(),
             counted: None,
@@ -55,12 +59,7 @@ impl Members {
         if self.counted.is_some_and(|(at, pause)| at.elapsed() < pause) {
             return;
         }
-        match self
-            .split
-            .store
-            .list_recent::<MemberRecord>(MemberRecord::PREFIX)
-            .await
-        {
+        match self.split.store.list_recent::<MemberRecord>(&self.prefix).await {
             Ok(members) => {
                 let now = Instant::now();
                 let others = members.into_iter().filter(|(name, member)| {

@@ -32,4 +32,5 @@ pub(crate) use recorded_shards::{Recorded, recorded_shards, without_unread};
 pub(crate) use split::LaneKind;
 pub use split::{Split, StateLedger, key_json};
 pub(crate) use stopping::{Looks, pause, unless_stopped};
+pub(crate) use waits::Waiting;
 pub use waits::Waits;

@@ -5,7 +5,7 @@ use futures::future::{LocalBoxFuture, join_all};
 
 use crate::crashes::backups::Backups;
 use crate::crashes::deaths::{Deaths, points};
-use crate::crashes::exporting::{exporting, importing, offline};
+use crate::crashes::exporting::{exporting, importing, offline, sharing};
 use crate::crashes::reserved_items::document;
 use crate::crashes::scene::{Scene, succeed_soon};
 use crate::support::long::in_the_long_run;
@@ -58,6 +58,7 @@ async fn a_process_dies_at_every_failpoint_and_nothing_is_lost() {
             ("exporting", Box::pin(exporting())),
             ("offline", Box::pin(offline())),
             ("importing", Box::pin(importing())),
+            ("sharing", Box::pin(sharing())),
         ],
     ];
     let mut deaths = Deaths::default();

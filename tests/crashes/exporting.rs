@@ -99,6 +99,40 @@ pub async fn offline() -> Deaths {
     deaths
 }
 
+/// A verify that several processes share.
+pub async fn sharing() -> Deaths {
+    let mut deaths = Deaths::default();
+    let objects = Objects::start(&["shared"]).await;
+    let mut scene = Scene::open(Engine::embedded().await, Mode::Sequence, true).await;
+    scene.stage.cli = scene
+        .stage
+        .edited("unrouted:", "s3: { bucket: shared }\nunrouted:")
+        .with_variable("AWS_ENDPOINT_URL_S3", objects.endpoint());
+    let cli = scene.stage.cli.clone();
+    cli.succeed(&["apply"]).await;
+    let tail = scene.tail().await;
+    cli.succeed(&["backfill"]).await;
+    let share = ["verify", "--shared", "deaths", "--segments", "2"];
+    let points = [
+        "verify.beginning",
+        "state.shared-verify.put.before",
+        "state.shared-verify.put.after",
+        "state.verify-task.put.before",
+        "state.verify-task.put.after",
+        "verify.task-done",
+        "verify.kept",
+        "verify.ended",
+        "state.verify-task.delete.before",
+        "state.verify-task.delete.after",
+        "s3.delete.before",
+        "s3.delete.after",
+    ];
+    deaths.die_at(&cli, &share, &points).await;
+    cli.succeed(&share).await;
+    scene.end(tail).await;
+    deaths
+}
+
 /// The import order, which is given up when two of three tables are ready.
 pub async fn importing() -> Deaths {
     let mut deaths = Deaths::default();

@@ -9,3 +9,4 @@ mod compare;
 mod proxy;
 mod repair;
 mod shapes;
+mod shared;

@@ -3,7 +3,8 @@
 use super::examples as example;
 use super::listen::Listen;
 use super::values::{
-    MOST_WORKERS, bound, export, folder, moment, outage, service_bound, service_export, units, workers,
+    MOST_WORKERS, bound, export, folder, moment, outage, service_bound, service_export, shared_name, units,
+    workers,
 };
 use crate::backfill::OrderChoice;
 use crate::dynamo::Chaos;
@@ -354,6 +355,13 @@ pub struct Verify {
     /// Compare only this service. Can be given several times. Such a verify does not count for the split as a whole.
     #[arg(long, value_name = "NAME", help_heading = TASK)]
     pub service: Vec<String>,
+    /// Share the work with all processes that are given the same name, through the state and the folder `s3` of the plan. Once it has
+    /// ended, the command shows its result; to verify again, give another name.
+    #[arg(long, value_name = "NAME", value_parser = shared_name, help_heading = TASK, conflicts_with_all = ["repair", "source_export", "target_export"])]
+    pub shared: Option<String>,
+    /// With --shared: give up a shared verify with another name that is under way.
+    #[arg(long, requires = "shared", help_heading = TASK)]
+    pub replace: bool,
     /// Read this full export of the source in S3 instead of the source, which uses no read units: its ARN, or the folder of its
     /// manifest (s3://BUCKET/PREFIX/AWSDynamoDB/ID/). The result is about the time of the export.
     #[arg(long, value_name = "EXPORT", value_parser = export, help_heading = TASK, conflicts_with_all = ["repair", "anyway"])]

@@ -31,6 +31,15 @@ pub(super) fn url(text: &str) -> Result<String, String> {
     }
 }
 
+/// A name of a shared verify, which `status` shows in a line.
+pub(super) fn shared_name(text: &str) -> Result<String, String> {
+    let is_shown = |c: char| !c.is_whitespace() && !c.is_control();
+    match (1..=128).contains(&text.len()) && text.chars().all(is_shown) {
+        true => Ok(text.to_owned()),
+        false => Err("a name has 1 to 128 characters, and no spaces".into()),
+    }
+}
+
 /// The most segments that a process works on at once.
 pub(super) const MOST_WORKERS: u16 = 256;
 

@@ -53,6 +53,17 @@ pub enum VerifyError {
         /// The damage.
         what: &'static str,
     },
+    /// An object of a shared verify does not contain what was written to it.
+    #[error(
+        "the object {block} is damaged ({what}), so the comparison is void; run `dynasplit verify --shared NAME --replace` with a \
+         new name, which compares from the beginning"
+    )]
+    DamagedBlock {
+        /// The object.
+        block: String,
+        /// The damage.
+        what: &'static str,
+    },
     /// A key that no table can hold.
     #[error(
         "cannot compare an item: {0}; correct or delete the item in the source, then run `dynasplit verify` again"

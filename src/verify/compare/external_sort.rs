@@ -7,7 +7,7 @@ use super::limits::SortLimits;
 use super::merge::{Merge, Sorted};
 use super::run::{Arena, Run, RunWriter, SLOT_BYTES};
 use crate::model::Key;
-use crate::verify::compare::{Digest, VerifyError};
+use crate::verify::compare::{Digest, Span, VerifyError};
 use std::sync::Arc;
 
 /// The items that the target should hold, according to the source. The scan of the source adds them in any order; an
@@ -43,6 +43,14 @@ impl SourceSide {
             source: &self.source_key,
             digest: desired,
         })
+    }
+
+    /// Adds the entries of a service that another process read.
+    ///
+    /// # Errors
+    /// As [`SourceSide::push`]; or if the span is damaged.
+    pub fn push_span(&mut self, span: &Span<'_>, service: usize) -> Result<(), VerifyError> {
+        span.each(service, |entry| self.sorter.push(entry))
     }
 
     pub(super) fn finish(self) -> Result<Sorted, VerifyError> {
@@ -92,6 +100,14 @@ impl TargetSide {
             source: &[],
             digest: held,
         })
+    }
+
+    /// Adds the entries of a service that another process read.
+    ///
+    /// # Errors
+    /// As [`TargetSide::push`]; or if the span is damaged.
+    pub fn push_span(&mut self, span: &Span<'_>, service: usize) -> Result<(), VerifyError> {
+        span.each(service, |entry| self.sorter.push(entry))
     }
 
     pub(super) fn finish(self) -> Result<Sorted, VerifyError> {

@@ -1,14 +1,14 @@
 //! Mismatches and their counts by class.
 
-use crate::model::{Key, Value};
+use crate::model::{Key, Value, json};
 use crate::verify::compare::{Candidate, MismatchClass};
 use base64::Engine as _;
 use serde::ser::{SerializeMap, SerializeSeq};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
 /// How many there are of each class.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct ClassCounts {
     /// See [`MismatchClass::Missing`].
     pub missing: u64,
@@ -38,6 +38,16 @@ impl ClassCounts {
         *count += 1;
     }
 
+    /// Counts those of others.
+    pub fn add_all(&mut self, others: &Self) {
+        self.missing += others.missing;
+        self.extra += others.extra;
+        self.different += others.different;
+        self.misrouted += others.misrouted;
+        self.collision += others.collision;
+        self.expired += others.expired;
+    }
+
     /// All that are faults.
     #[must_use]
     pub fn faults(&self) -> u64 {
@@ -46,17 +56,17 @@ impl ClassCounts {
 }
 
 /// A confirmed mismatch. Serialized, it is one JSON line; it names keys, never contents.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Mismatch {
     /// Name of the service.
     pub service: String,
     /// The class of the mismatch.
     pub class: MismatchClass,
     /// Key in the service's table.
-    #[serde(serialize_with = "key_json")]
+    #[serde(serialize_with = "key_json", deserialize_with = "read_key")]
     pub target_key: Key,
     /// Keys in the source that lead to it; empty if none is known.
-    #[serde(serialize_with = "keys_json")]
+    #[serde(serialize_with = "keys_json", deserialize_with = "read_keys")]
     pub source_keys: Vec<Key>,
 }
 
@@ -157,6 +167,33 @@ fn keys_json<S: Serializer>(keys: &[Key], serializer: S) -> Result<S::Ok, S::Err
     all.end()
 }
 
+/// A key as [`KeyJson`] writes it.
+#[derive(Deserialize)]
+struct ReadKey {
+    partition: serde_json::Value,
+    #[serde(default)]
+    sort: Option<serde_json::Value>,
+}
+
+impl ReadKey {
+    fn key<E: serde::de::Error>(self) -> Result<Key, E> {
+        let part = |part| json::value_from_json(part).map_err(E::custom);
+        Ok(Key {
+            partition: part(self.partition)?,
+            sort: self.sort.map(part).transpose()?,
+        })
+    }
+}
+
+fn read_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Key, D::Error> {
+    ReadKey::deserialize(deserializer)?.key()
+}
+
+fn read_keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Key>, D::Error> {
+    let keys = Vec::<ReadKey>::deserialize(deserializer)?;
+    keys.into_iter().map(ReadKey::key).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,6 +225,14 @@ mod tests {
                 r#""target_key":{"partition":{"S":"u\n1"},"sort":{"N":"7"}},"#,
                 r#""source_keys":[{"partition":{"B":"AP8="}}]}"#
             )
+        );
+        let read: Mismatch = serde_json::from_str(&serde_json::to_string(&mismatch()).unwrap()).unwrap();
+        assert_eq!(read, mismatch());
+        assert!(
+            serde_json::from_str::<Mismatch>(
+                r#"{"service":"a","class":"extra","target_key":{},"source_keys":[]}"#
+            )
+            .is_err()
         );
     }
 

@@ -12,6 +12,9 @@
 //!                                                                      +------------------+
 //! ```
 //!
+//! A shared verify compares range by range: a [`Divider`] divides each scan by the hash of the target keys, and the entries of
+//! one range fill a [`SourceSide`] and a [`TargetSide`], wherever they were read.
+//!
 //! This room shares nothing with the write path, and has no clock, no network and no async: its callers pass what
 //! was read and when. Its only effect is temporary files, and calls that may touch them block.
 //!
@@ -21,6 +24,7 @@
 mod block;
 mod candidate;
 mod digest;
+mod divided;
 mod entry;
 mod error;
 mod expiry;
@@ -39,6 +43,7 @@ mod wire;
 pub use block::SpillDir;
 pub use candidate::{Candidate, CandidateFile, CandidateReader, MAX_COLLISION_KEYS, Pending};
 pub use digest::{Digest, Held, classify};
+pub use divided::{DividedBlock, Divider, KeyRanges, Side, Span};
 pub use error::VerifyError;
 pub use expiry::is_expired;
 pub use external_sort::{SourceSide, TargetSide};

@@ -1,10 +1,10 @@
 //! The report of a verification, service by service.
 
 use crate::verify::compare::{ClassCounts, JoinCounts, Outcome};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The result of a verification, service by service.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
     /// One for each service that was verified.
     pub services: Vec<ServiceReport>,
@@ -19,7 +19,7 @@ impl Report {
 }
 
 /// The result for one service.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct ServiceReport {
     /// Name of the service.
     pub service: String,
@@ -76,6 +76,31 @@ impl ServiceReport {
             Outcome::Unsettled | Outcome::Undelivered => self.unsettled += 1,
             Outcome::Wait { .. } => {}
         }
+    }
+
+    /// The report of all ranges of the keys, by the reports of each. It is complete if all of them are.
+    #[must_use]
+    pub fn of_ranges<'a>(
+        service: impl Into<String>,
+        ranges: impl IntoIterator<Item = &'a ServiceReport>,
+    ) -> Self {
+        let mut all = Self::new(service);
+        let mut complete = None;
+        for range in ranges {
+            all.expected += range.expected;
+            all.found += range.found;
+            all.equal += range.equal;
+            all.candidates += range.candidates;
+            all.rechecked += range.rechecked;
+            all.changed += range.changed;
+            all.unsettled += range.unsettled;
+            all.tombstones += range.tombstones;
+            all.invalid += range.invalid;
+            all.mismatches.add_all(&range.mismatches);
+            complete = Some(complete.unwrap_or(true) && range.complete);
+        }
+        all.complete = complete.unwrap_or(false);
+        all
     }
 
     /// Candidates that have no verdict yet.
@@ -137,6 +162,49 @@ mod tests {
             ..compared(0)
         };
         assert!(!invalid.is_clean());
+    }
+
+    #[test]
+    fn the_ranges_are_clean_together_only_if_each_of_them_is() {
+        let of = |ranges: &[ServiceReport]| ServiceReport::of_ranges("a", ranges);
+        assert!(of(&[compared(0), compared(0)]).is_clean());
+        assert!(!of(&[]).is_clean(), "nothing was compared");
+        assert!(!of(&[compared(0), ServiceReport::new("a")]).is_clean(), "a part");
+        assert!(!of(&[compared(0), compared(1)]).is_clean());
+        let mut full = compared(7);
+        for outcome in [
+            Outcome::Agreed,
+            Outcome::Unsettled,
+            Outcome::Mismatch(MismatchClass::Missing),
+            Outcome::Mismatch(MismatchClass::Extra),
+            Outcome::Mismatch(MismatchClass::Different),
+            Outcome::Mismatch(MismatchClass::Misrouted),
+            Outcome::Mismatch(MismatchClass::Collision),
+            Outcome::Mismatch(MismatchClass::Expired),
+        ] {
+            full.rechecked(outcome);
+        }
+        let counted = |value: &serde_json::Value| {
+            fn sum(value: &serde_json::Value) -> u64 {
+                match value {
+                    serde_json::Value::Number(number) => number.as_u64().unwrap(),
+                    serde_json::Value::Object(fields) => fields.values().map(sum).sum(),
+                    _ => 0,
+                }
+            }
+            sum(value)
+        };
+        (full.expected, full.found, full.equal) = (10, 20, 30);
+        (full.tombstones, full.invalid) = (40, 50);
+        let json = |report: &ServiceReport| serde_json::to_value(report).unwrap();
+        let twice = of(&[full.clone(), full.clone()]);
+        assert_eq!(
+            counted(&json(&twice)),
+            2 * counted(&json(&full)),
+            "no count is left out"
+        );
+        let read: ServiceReport = serde_json::from_value(json(&twice)).unwrap();
+        assert_eq!(read, twice);
     }
 
     #[test]

@@ -5,6 +5,8 @@ use crate::model::Position;
 use crate::state::{LaneState, Lease, Owner};
 
 const MARGIN: Duration = Duration::from_secs(25);
+/// The first look of these tests.
+const FIRST: Duration = Duration::from_secs(100);
 const RENEW: Duration = Duration::from_secs(4);
 const POLL: Duration = Duration::from_secs(2);
 /// The time of day when the clock of the looks began.
@@ -64,18 +66,18 @@ fn a_lane_has_delivered_as_far_as_it_is_complete() {
     let mut reading = Reading::default();
     read(&mut reading, 100, open(90), worker(99));
     // A difference of the clocks by up to one poll may be hidden.
-    let delivery = reading.of("a", s(101), MARGIN);
+    let delivery = reading.of("a", (FIRST, s(101)), MARGIN);
     assert_eq!((delivery.up_to, delivery.is_given_up), (s(88), false));
     // It stands still: nothing more was delivered, however late it is.
     read(&mut reading, 500, open(90), worker(400));
-    assert_eq!(reading.of("a", s(500), MARGIN).up_to, s(88));
+    assert_eq!(reading.of("a", (FIRST, s(500)), MARGIN).up_to, s(88));
 }
 
 #[test]
 fn a_clock_that_is_ahead_is_allowed_for_also_after_its_worker_is_gone() {
     let mut reading = Reading::default();
     read(&mut reading, 100, open(140), worker(150));
-    let up_to = |reading: &Reading, at| reading.of("a", s(at), MARGIN).up_to;
+    let up_to = |reading: &Reading, at| reading.of("a", (FIRST, s(at)), MARGIN).up_to;
     assert_eq!(up_to(&reading, 100), s(140 - 50 - 4));
     // Now another worker lives, whose clock is right. What the former one recorded is no truer than before.
     read(&mut reading, 160, open(140), worker(159));
@@ -92,8 +94,8 @@ fn a_lane_that_is_given_up_is_named() {
     let later = 100 + LONGEST_LAG.as_secs();
     read(&mut reading, 100, open(90), worker(99));
     read(&mut reading, later - 1, open(90), worker(99));
-    assert!(!reading.of("a", s(later - 1), MARGIN).is_given_up);
-    assert!(reading.of("a", s(later), MARGIN).is_given_up);
+    assert!(!reading.of("a", (FIRST, s(later - 1)), MARGIN).is_given_up);
+    assert!(reading.of("a", (FIRST, s(later)), MARGIN).is_given_up);
     assert_eq!(
         reading.lanes["a"].told("a"),
         "the lane 'a' stood still for 15m 0s"
@@ -112,10 +114,10 @@ fn a_lane_with_nothing_more_to_deliver_is_not_waited_for() {
     let mut reading = Reading::default();
     read(&mut reading, 100, shard(Position::End, 20), worker(99));
     // A child may be found in a moment.
-    assert_eq!(reading.of("a", s(124), MARGIN).up_to, s(18));
-    assert_eq!(reading.of("a", s(126), MARGIN).up_to, s(101));
+    assert_eq!(reading.of("a", (FIRST, s(124)), MARGIN).up_to, s(18));
+    assert_eq!(reading.of("a", (FIRST, s(126)), MARGIN).up_to, s(101));
     read(&mut reading, 130, open(20), worker(99));
-    assert_eq!(reading.of("a", s(200), MARGIN).up_to, s(18));
+    assert_eq!(reading.of("a", (FIRST, s(200)), MARGIN).up_to, s(18));
 
     let mut lost = open(20);
     let gap = crate::state::GapRecord {
@@ -124,5 +126,5 @@ fn a_lane_with_nothing_more_to_deliver_is_not_waited_for() {
     };
     lost.lanes.get_mut("a").unwrap().gap = Some(gap);
     read(&mut reading, 131, lost, worker(99));
-    assert_eq!(reading.of("a", s(140), MARGIN).up_to, s(115));
+    assert_eq!(reading.of("a", (FIRST, s(140)), MARGIN).up_to, s(115));
 }
