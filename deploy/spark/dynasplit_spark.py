@@ -3,7 +3,6 @@
 Spark distributes the work. dynasplit routes and transforms the items, so the rules are those of the live split.
 """
 
-import gzip
 import json
 import os
 import shutil
@@ -55,7 +54,7 @@ def shaped(lines, dynasplit, plan_text, counted):
         plan, to = os.path.join(folder, "plan.yaml"), os.path.join(folder, "shaped")
         with open(plan, "w") as file:
             file.write(plan_text)
-        command = [dynasplit, "shape", plan, "-", "--to", to, "--threads", "1", "--output", "json"]
+        command = [dynasplit, "shape", plan, "-", "--to", to, "--threads", "1", "--compression", "none", "--output", "json"]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         said = {}
         read = lambda name: said.update({name: getattr(process, name).read()})
@@ -81,7 +80,7 @@ def shaped(lines, dynasplit, plan_text, counted):
 
     def items(folder, service):
         for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
-            with gzip.open(os.path.join(folder, name), "rt") as file:
+            with open(os.path.join(folder, name), encoding="utf-8", newline="\n") as file:
                 for line in file:
                     yield service, line.rstrip("\n")
 

@@ -98,7 +98,7 @@ def all_of_it(dynasplit, work):
     options = ["--plan", PLAN, "--dynasplit", dynasplit]
 
     run(0, "shape_export.py", *options, "--export", source, "--to", f"{work}/shaped", "--items-per-file", "500")
-    subprocess.run([dynasplit, "shape", PLAN, f"{source}/data", "--to", f"{work}/alone"], check=True, capture_output=True)
+    subprocess.run([dynasplit, "shape", PLAN, f"{source}/data", "--to", f"{work}/alone", "--compression", "gzip"], check=True, capture_output=True)
     for service in SERVICES:
         ours, theirs = lines_below(f"{work}/alone/tables/{service}"), lines_below(f"{work}/shaped/service={service}")
         assert ours == theirs, f"{service}: {len(theirs)} items, and dynasplit alone makes {len(ours)}"

@@ -335,6 +335,16 @@ impl Backfill {
                 next: "run `dynasplit backfill --order concurrent`, which creates the tables and copies without an import".into(),
             });
         }
+        let ending = target.folder.compression.ending();
+        if let Some(other) = objects.iter().find(|object| !object.key.ends_with(ending)) {
+            return Err(RunError::NotYet {
+                what: format!(
+                    "{} was written by another version of dynasplit, and all objects of an import must be compressed in one way ({})",
+                    other.key, target.folder.compression
+                ),
+                next: "run `dynasplit backfill --order concurrent`, which creates the tables and copies without an import".into(),
+            });
+        }
         let attempt = format!("{:032x}", crate::dynamo::chance::any::<u128>());
         let prefix = format!("{}import/{name}/{attempt}/", target.folder.prefix);
         let claim = ImportClaim {
@@ -348,7 +358,7 @@ impl Backfill {
         fault::moment("import.claimed").await;
         let mut copies = Vec::with_capacity(objects.len());
         for (place, object) in objects.iter().enumerate() {
-            let to = format!("{prefix}{place:06}.json.gz");
+            let to = format!("{prefix}{place:06}{ending}");
             copies.push(copy(target.bucket.clone(), object.clone(), to));
         }
         let copying = futures::stream::iter(copies)
@@ -386,6 +396,7 @@ impl Backfill {
             owner: target.folder.owner.as_deref(),
             prefix,
             expected,
+            compression: target.folder.compression,
             replaced_next: "Give the split up with `dynasplit abandon`, and begin anew",
             partial_next: ". Or run `dynasplit backfill --order concurrent`, which keeps the table and copies the rest without an import",
             stop: &self.stop,

@@ -12,13 +12,11 @@ use crate::fault;
 use crate::flow::{Again, Guard, Landed, Outcome, Sink, SinkError, Stop, Write, WriteKind, WriteUse, apply};
 use crate::model::json::{item_line, raw_line};
 use crate::model::raw::RawPut;
-use crate::model::{Counters, Item};
+use crate::model::{Compression, Counters, Item, Packer};
 use crate::s3::Bucket;
 use crate::state::{CommittedObject, ShardRecord};
 use crate::tail::watch_item;
 use crate::worker::StateLedger;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
@@ -26,20 +24,20 @@ use tokio_util::sync::CancellationToken;
 
 /// The items of one service that are not in an object yet.
 struct Gathered {
-    packed: GzEncoder<Vec<u8>>,
+    packed: Packer<Vec<u8>>,
     items: u64,
     bytes: u64,
     line: Vec<u8>,
 }
 
 impl Gathered {
-    fn new() -> Self {
-        Self {
-            packed: GzEncoder::new(Vec::new(), Compression::fast()),
+    fn new(compression: Compression) -> std::io::Result<Self> {
+        Ok(Self {
+            packed: Packer::new(compression, Vec::new())?,
             items: 0,
             bytes: 0,
             line: Vec::new(),
-        }
+        })
     }
 
     fn add(&mut self, item: &Item) -> std::io::Result<()> {
@@ -92,13 +90,17 @@ struct Batch {
 }
 
 impl Batch {
-    fn of(lanes: &[String]) -> Self {
-        let empty = || (Gathering(Mutex::new(Gathered::new())), Counters::default());
-        Self {
-            lanes: lanes.iter().map(|lane| (lane.clone(), empty())).collect(),
+    fn of(lanes: &[String], compression: Compression) -> Result<Self, Stop> {
+        let empty = || Gathered::new(compression).map(|gathered| Gathering(Mutex::new(gathered)));
+        let of_lane = |lane: &String| Ok((lane.clone(), (empty()?, Counters::default())));
+        let lanes: std::io::Result<_> = lanes.iter().map(of_lane).collect();
+        Ok(Self {
+            lanes: lanes.map_err(|error| Stop {
+                reason: format!("items cannot be packed: {error}"),
+            })?,
             scanned: 0,
             read_milliunits: 0,
-        }
+        })
     }
 
     fn bytes(&self) -> u64 {
@@ -122,7 +124,7 @@ impl SegmentTask {
         let mut written = 0;
         // All lanes of a segment have one cursor, because they are committed together.
         while let Some((mut cursor, lanes)) = self.next_pass(&std::collections::BTreeSet::new()) {
-            let mut batch = Batch::of(&lanes);
+            let mut batch = Batch::of(&lanes, target.folder.compression)?;
             let mut is_left = false;
             loop {
                 if work.is_cancelled() {
@@ -198,8 +200,8 @@ impl SegmentTask {
                 0 => None,
                 _ => {
                     *written += 1;
-                    let prefix = &target.folder.prefix;
-                    let key = format!("{prefix}shaped/{lane}/{segment:07}-{claim}-{written:05}.json.gz");
+                    let (prefix, ending) = (&target.folder.prefix, target.folder.compression.ending());
+                    let key = format!("{prefix}shaped/{lane}/{segment:07}-{claim}-{written:05}{ending}");
                     Some(put(&target.bucket, key, gathered).await?)
                 }
             };

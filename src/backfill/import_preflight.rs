@@ -200,6 +200,7 @@ impl Backfill {
             region: place.region.clone(),
             owner: place.owner.clone().or_else(|| known_account(account)),
             object_bytes: self.options.object_bytes.unwrap_or_else(|| object_bytes(facts)),
+            compression: self.options.compression,
         })
     }
 

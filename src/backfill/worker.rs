@@ -14,6 +14,7 @@ use super::segment::{FillShare, SegmentTask};
 use super::segment_queue::{SegmentQueue, is_shared_by_blocks};
 use crate::dynamo::{AccountLimit, ConcurrencyLimit, Health};
 use crate::fault;
+use crate::model::Compression;
 use crate::repair::{Holder, RepairLease, switch_off, switch_on};
 use crate::s3::Export;
 use crate::source::describe_source;
@@ -53,6 +54,8 @@ pub struct BackfillOptions {
     pub delete_partial: bool,
     /// Bytes of an object of the import order before compression, if they are not to be chosen by the size of the source.
     pub object_bytes: Option<u64>,
+    /// How the objects of the import order are compressed. Fixed when the backfill first starts.
+    pub compression: Compression,
 }
 
 /// Segments at once, unless an option says otherwise.

@@ -29,6 +29,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
         export,
         delete_partial: args.delete_partial,
         object_bytes: None,
+        compression: args.compression.into(),
         segments: args.segments,
         workers: args.workers.map(usize::from),
         read_units: args.read_units,

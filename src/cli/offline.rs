@@ -8,7 +8,7 @@ use super::stoppable::stoppable;
 use super::table::table;
 use super::waiting::Waiting;
 use super::{output, screen, shape, text};
-use crate::model::moment;
+use crate::model::{Compression, moment};
 use crate::offline::Report;
 use crate::offline_split::{OfflineOptions, OfflineReport, OfflineSplit, Step};
 use crate::state::ImportPhase;
@@ -45,6 +45,7 @@ fn options(action: &OfflineAction) -> (OfflineOptions, Option<(Step, Step)>) {
         writers_stopped_ms: None,
         export: None,
         file_bytes: 0,
+        compression: Compression::default(),
         workers: 1,
         region: place.s3_region.clone(),
         owner: place.bucket_owner.clone(),
@@ -58,6 +59,7 @@ fn options(action: &OfflineAction) -> (OfflineOptions, Option<(Step, Step)>) {
     };
     let shaping = |options: &mut OfflineOptions, shape: &ShapeOptions| {
         options.file_bytes = shape.file_size << 20;
+        options.compression = shape.compression.into();
         options.workers = shape.threads.map_or_else(shape::cores, usize::from);
     };
     let importing = |options: &mut OfflineOptions, import: &ImportOptions| {

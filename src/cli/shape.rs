@@ -10,7 +10,7 @@ use super::service_names::unknown_service;
 use super::stoppable::stoppable;
 use super::table::table;
 use super::text;
-use crate::offline::{Input, Options, Report, Seen, ShapeError, WorkFolder, to_files, to_pipe};
+use crate::offline::{FileForm, Input, Options, Report, Seen, ShapeError, WorkFolder, to_files, to_pipe};
 use crate::plan::Plan;
 use std::io::{self, BufWriter};
 use std::path::Path;
@@ -54,7 +54,10 @@ async fn into(
 ) -> Result<Exit, Failed> {
     let folder = WorkFolder::beside(to)?;
     let options = Options {
-        file_bytes: args.file_size << 20,
+        form: FileForm {
+            bytes: args.file_size << 20,
+            compression: args.compression.into(),
+        },
         threads: args.threads.map_or_else(cores, usize::from),
     };
     let seen = Arc::new(Seen::default());

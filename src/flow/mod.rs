@@ -7,6 +7,7 @@
 
 mod apply;
 mod back;
+mod carrier;
 mod carry_back;
 mod changes;
 mod coalesce;
@@ -26,6 +27,7 @@ mod watch;
 
 pub use apply::{Again, Applied, Landed, Ledger, Outcome, Sink, SinkError, WriteUse, apply};
 pub use back::{Back, BackLane, BackWrite, BackWriteKind, Settled, runs};
+pub use carrier::Carrier;
 pub use carry_back::{BackLedger, BackOutcome, SourceSide, carry_back};
 pub use changes::Changes;
 pub use coalesce::{Group, coalesce};

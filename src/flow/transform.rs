@@ -109,8 +109,8 @@ pub fn shaped(
             _ => shaped.insert(name, value),
         };
     }
-    check_keys(service, &key)?;
-    check_indexes(service, &shaped)?;
+    check_keys(service, [Some(&key.partition), key.sort.as_ref()])?;
+    check_indexes(service, |name| shaped.get(name))?;
     let visible = shaped.size();
     let own = keep_version(service, versions, item, &mut shaped);
     let bytes = visible + own;
@@ -157,11 +157,8 @@ fn keep_version(service: &Service, versions: &Versions, item: &Item, shaped: &mu
     }
 }
 
-fn check_keys(service: &Service, key: &Key) -> Result<(), Fault> {
-    let parts = [
-        (Some(&key.partition), MAX_PARTITION_BYTES),
-        (key.sort.as_ref(), MAX_SORT_BYTES),
-    ];
+pub(super) fn check_keys(service: &Service, key: [Option<&Value>; 2]) -> Result<(), Fault> {
+    let parts = key.into_iter().zip([MAX_PARTITION_BYTES, MAX_SORT_BYTES]);
     for (attribute, (value, limit)) in service.keys.attributes().zip(parts) {
         let problem = match value.map(Value::size) {
             _ if !value.is_some_and(|value| attribute.kind.holds(value)) => "missing or of another type",
@@ -179,10 +176,13 @@ fn check_keys(service: &Service, key: &Key) -> Result<(), Fault> {
 
 /// A missing index key is fine (the index leaves the item out); one of another type, empty or too long is
 /// refused by DynamoDB together with the whole item.
-fn check_indexes(service: &Service, shaped: &Item) -> Result<(), Fault> {
+pub(super) fn check_indexes<'i>(
+    service: &Service,
+    value_of: impl Fn(&str) -> Option<&'i Value>,
+) -> Result<(), Fault> {
     for index in &service.indexes {
         for (attribute, limit) in index.keys.attributes().zip([MAX_PARTITION_BYTES, MAX_SORT_BYTES]) {
-            let Some(value) = shaped.get(&attribute.name) else {
+            let Some(value) = value_of(&attribute.name) else {
                 continue;
             };
             let found = if !attribute.kind.holds(value) {

@@ -4,6 +4,7 @@ use super::decide::{needs_token, why_unusable};
 use super::journal::ImportJournal;
 use crate::dynamo::{Tables, chance};
 use crate::fault;
+use crate::model::Compression;
 use crate::plan::{Plan, Service};
 use crate::source::present;
 use crate::state::{ImportPhase, ImportRecord};
@@ -30,6 +31,8 @@ pub struct Import<'a> {
     pub prefix: String,
     /// The items in these objects.
     pub expected: u64,
+    /// How these objects are compressed.
+    pub compression: Compression,
     /// What to do if somebody replaced the imported table.
     pub replaced_next: &'a str,
     /// What else can be done about a partial table, or nothing.
@@ -74,6 +77,7 @@ impl Import<'_> {
             keys: &service.keys,
             indexes: &service.indexes,
             from: self.from(),
+            compression: self.compression,
             token: &token,
         };
         let asked = request_import(&self.tables.control, &request);

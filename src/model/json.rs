@@ -255,8 +255,9 @@ pub fn raw_line(item: &RawPut, line: &mut Vec<u8>) {
     line.extend_from_slice(LINE_ENDS);
 }
 
-const LINE_BEGINS: &[u8] = br#"{"Item":"#;
-const LINE_ENDS: &[u8] = b"}\n";
+/// What comes before and after the item.
+pub(crate) const LINE_BEGINS: &[u8] = br#"{"Item":"#;
+pub(crate) const LINE_ENDS: &[u8] = b"}\n";
 
 /// An item as DynamoDB JSON.
 #[must_use]

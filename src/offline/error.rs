@@ -26,7 +26,7 @@ pub enum ShapeError {
         problem: LineProblem,
     },
     /// A directory without data.
-    #[error("{}: there is no file *.json, *.jsonl or *.json.gz in this directory", path.display())]
+    #[error("{}: there is no file *.json, *.jsonl, *.json.gz or *.json.zst in this directory", path.display())]
     NoFiles {
         /// The directory.
         path: PathBuf,

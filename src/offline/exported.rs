@@ -1,8 +1,7 @@
 //! An exported item: read as far as the plan looks at it, if its line is like those that DynamoDB writes.
 
-use crate::model::json::{item_line, raw_line};
-use crate::model::raw::{RawItem, RawPut};
-use crate::model::{Item, ItemExt, LineProblem, item_of, strip_marks};
+use crate::model::raw::RawItem;
+use crate::model::{Item, LineProblem, item_of, strip_marks};
 use crate::plan::LookedAt;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -53,34 +52,6 @@ impl Exported {
                 Ok(item) => Ok(Cow::Owned(item)),
                 Err(problem) => Err(LineProblem::Syntax(problem.to_string())),
             },
-        }
-    }
-}
-
-/// An item of a service.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum ShapedItem {
-    /// All of it was made.
-    Made(Item),
-    /// Some attributes are carried as they are.
-    Carried(RawPut),
-}
-
-impl ShapedItem {
-    /// Bytes that DynamoDB charges for it.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        match self {
-            Self::Made(item) => item.size(),
-            Self::Carried(put) => put.size(),
-        }
-    }
-
-    /// Makes a line of it, in place of what `line` holds.
-    pub fn write_line(&self, line: &mut Vec<u8>) {
-        match self {
-            Self::Made(item) => item_line(item, line),
-            Self::Carried(put) => raw_line(put, line),
         }
     }
 }

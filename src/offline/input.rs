@@ -3,17 +3,15 @@
 use super::error::ShapeError;
 use super::exported::Exported;
 use super::lines::{LONGEST_LINE, Lines, Unread};
-use crate::model::LineProblem;
+use crate::model::{Compression, LineProblem};
 use crate::plan::LookedAt;
-use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
 
-/// The first bytes of a gzip file.
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const BUFFER: usize = 1 << 17;
+const CUT_OFF: &str = "it ends before its end: a part of it is missing";
 
 /// Where items come from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,19 +64,22 @@ impl Input {
         stop: &CancellationToken,
         mut each: impl FnMut(u64, &Exported) -> Result<(), ShapeError>,
     ) -> Result<(), ShapeError> {
-        let failed = |source| ShapeError::Read {
+        let failed = |source: io::Error| ShapeError::Read {
             input: self.name(),
-            source,
+            source: match source.kind() {
+                io::ErrorKind::UnexpectedEof => io::Error::new(source.kind(), CUT_OFF),
+                _ => source,
+            },
         };
         let mut lines = Lines::new(self.open().map_err(failed)?);
         while let Some(block) = lines.block().map_err(|problem| match problem {
             Unread::Failed(source) => failed(source),
             Unread::TooLong { line } => self.wrong_line(line, LineProblem::TooLong(LONGEST_LINE as u64)),
         })? {
+            if stop.is_cancelled() {
+                return Err(ShapeError::Stopped);
+            }
             for (number, line) in block.lines() {
-                if stop.is_cancelled() {
-                    return Err(ShapeError::Stopped);
-                }
                 let item = Exported::of_line(&block.text, line, looked_at)
                     .map_err(|problem| self.wrong_line(number, problem))?;
                 each(number, &item)?;
@@ -100,15 +101,31 @@ impl Input {
     }
 
     fn open(&self) -> io::Result<Box<dyn Read>> {
-        let raw: Box<dyn Read> = match self {
-            Self::Stdin => Box::new(io::stdin().lock()),
-            Self::File(path) => Box::new(File::open(path)?),
-        };
-        let mut raw = BufReader::with_capacity(BUFFER, raw);
-        if raw.fill_buf()?.starts_with(&GZIP_MAGIC) {
-            return Ok(Box::new(MultiGzDecoder::new(raw)));
+        match self {
+            Self::Stdin => unpacked(io::stdin().lock(), None),
+            Self::File(path) => unpacked(File::open(path)?, path.to_str().and_then(Compression::of_name)),
         }
-        Ok(Box::new(raw))
+    }
+}
+
+/// Unpacks what is compressed. If a name says how, it must be right: otherwise it is another file, or one that another program has damaged,
+/// and an import would refuse it.
+fn unpacked(mut raw: impl Read + 'static, named: Option<Compression>) -> io::Result<Box<dyn Read>> {
+    // A pipe may give out one byte at a time.
+    let mut first = Vec::new();
+    raw.by_ref()
+        .take(Compression::FIRST_BYTES)
+        .read_to_end(&mut first)?;
+    let (found, is_empty) = (Compression::of_bytes(&first), first.is_empty());
+    match named {
+        Some(named) if named != found && !is_empty => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            match found {
+                Compression::None => format!("its name says {named}, but it is not compressed"),
+                _ => format!("its name says {named}, but it is compressed with {found}"),
+            },
+        )),
+        _ => found.unpacked(io::Cursor::new(first).chain(BufReader::with_capacity(BUFFER, raw))),
     }
 }
 
@@ -130,7 +147,14 @@ fn files_in(path: &Path) -> Result<Vec<Input>, ShapeError> {
         .map(std::fs::DirEntry::path)
         .filter(|file| {
             let name = file.file_name().unwrap_or_default().to_string_lossy();
-            let data = [".json", ".jsonl", ".json.gz", ".jsonl.gz"];
+            let data = [
+                ".json",
+                ".jsonl",
+                ".json.gz",
+                ".jsonl.gz",
+                ".json.zst",
+                ".jsonl.zst",
+            ];
             data.iter().any(|end| name.ends_with(end)) && file.is_file()
         })
         .collect();
@@ -141,4 +165,34 @@ fn files_in(path: &Path) -> Result<Vec<Input>, ShapeError> {
     }
     files.sort();
     Ok(files.into_iter().map(Input::File).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Packer;
+    use std::io::Write as _;
+
+    /// Gives out one byte at a time.
+    struct Slow(io::Cursor<Vec<u8>>);
+
+    impl Read for Slow {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let most = into.len().min(1);
+            self.0.read(&mut into[..most])
+        }
+    }
+
+    #[test]
+    fn a_slow_pipe_is_read_in_each_form() {
+        for compression in [Compression::Zstd, Compression::Gzip, Compression::None] {
+            let mut packer = Packer::new(compression, Vec::new()).unwrap();
+            packer.write_all(b"some text").unwrap();
+            let bytes = io::Cursor::new(packer.finish().unwrap());
+            let mut text = String::new();
+            let mut unpacked = unpacked(Slow(bytes), None).unwrap();
+            unpacked.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "some text", "{compression}");
+        }
+    }
 }

@@ -5,9 +5,9 @@ use super::exported::Exported;
 use super::output::{Files, Written};
 use super::refused::Reason;
 use super::report::Counts;
-use super::shaper::{Shaped, shape};
-use crate::model::Item;
+use super::shaper::{Shaped, Shaper};
 use crate::model::json::item_to_json;
+use crate::model::{Compression, Item};
 use crate::plan::Plan;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -17,14 +17,23 @@ pub const TABLES: &str = "tables";
 /// The folder of what is refused.
 pub const REFUSED: &str = "refused";
 
-/// Writes the files of one input below a folder. Their names and their content depend only on the plan, the input and the size of a
-/// file.
+/// Writes the files of one input below a folder. Their names and their content depend only on the plan, the input and the
+/// form of a file.
 #[derive(Debug)]
 pub struct InputFiles {
     counts: Counts,
     services: Vec<Files>,
     refused: Files,
-    line: Vec<u8>,
+    shaper: Shaper,
+}
+
+/// The form of the files.
+#[derive(Clone, Copy, Debug)]
+pub struct FileForm {
+    /// Most bytes of a file before compression.
+    pub bytes: u64,
+    /// How it is compressed.
+    pub compression: Compression,
 }
 
 /// The files of an input that is complete.
@@ -39,17 +48,17 @@ pub struct ShapedInput {
 }
 
 impl InputFiles {
-    /// Of the input at this place among all of them. A file has at most so many bytes before compression.
+    /// Of the input at this place among all of them.
     #[must_use]
-    pub fn new(plan: &Plan, folder: &Path, place: usize, file_bytes: u64) -> Self {
-        let files = |path: PathBuf| Files::new(&path, place, file_bytes);
+    pub fn new(plan: &Plan, folder: &Path, place: usize, form: FileForm) -> Self {
+        let files = |path: PathBuf| Files::new(&path, place, form.bytes, form.compression);
         let tables = folder.join(TABLES);
         let names = plan.services.iter().map(|service| service.name.as_str());
         Self {
             counts: Counts::of(plan),
             services: names.map(|name| files(tables.join(name))).collect(),
             refused: files(folder.join(REFUSED)),
-            line: Vec::new(),
+            shaper: Shaper::new(plan),
         }
     }
 
@@ -64,17 +73,16 @@ impl InputFiles {
             line: number,
             problem,
         };
-        shape(plan, item, unreadable, |shaped| match shaped {
+        self.shaper.shape(plan, item, unreadable, |shaped| match shaped {
             Shaped::LeftBehind => {
                 self.counts.left_behind += 1;
                 Ok(())
             }
-            Shaped::For(place, item) => {
+            Shaped::For(place, shaped) => {
                 let count = &mut self.counts.services[place];
                 count.items += 1;
-                count.bytes += item.size() as u64;
-                item.write_line(&mut self.line);
-                self.services[place].add(&self.line)
+                count.bytes += shaped.bytes as u64;
+                self.services[place].add(shaped.line)
             }
             Shaped::Refused(place, reason) => {
                 let service = place.map(|place| plan.services[place].name.as_str());

@@ -17,9 +17,9 @@ mod to_files;
 mod work_folder;
 
 pub use error::ShapeError;
-pub use exported::{Exported, ShapedItem};
+pub use exported::Exported;
 pub use input::Input;
-pub use input_files::{InputFiles, REFUSED, ShapedInput, TABLES};
+pub use input_files::{FileForm, InputFiles, REFUSED, ShapedInput, TABLES};
 pub use output::Written;
 pub use pipe::to_pipe;
 pub use refused::{Reason, Refused, RefusedItems};

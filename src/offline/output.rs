@@ -1,8 +1,7 @@
-//! Files of items: compressed lines of `{"Item": {...}}`, as DynamoDB imports them.
+//! Files of items: lines of `{"Item": {...}}`, as DynamoDB imports them.
 
 use super::error::ShapeError;
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use crate::model::{Compression, Packer};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -26,22 +25,37 @@ pub struct Files {
     stem: String,
     /// Most bytes of a file before compression.
     full: u64,
+    compression: Compression,
     open: Option<Open>,
     written: Vec<Written>,
 }
 
+/// Text that is compressed at once, which takes less than line by line.
+const AT_ONCE: usize = 1 << 16;
+
 #[derive(Debug)]
 struct Open {
     file: Written,
-    packed: GzEncoder<BufWriter<File>>,
+    packed: Packer<BufWriter<File>>,
+    /// Lines that are not compressed yet.
+    text: Vec<u8>,
+}
+
+impl Open {
+    fn pack(&mut self) -> io::Result<()> {
+        self.packed.write_all(&self.text)?;
+        self.text.clear();
+        Ok(())
+    }
 }
 
 impl Files {
-    pub fn new(folder: &Path, input: usize, full: u64) -> Self {
+    pub fn new(folder: &Path, input: usize, full: u64, compression: Compression) -> Self {
         Self {
             folder: folder.to_owned(),
             stem: format!("{:05}", input + 1),
             full,
+            compression,
             open: None,
             written: Vec::new(),
         }
@@ -66,9 +80,10 @@ impl Files {
             Some(open) => open,
             None => self.create()?,
         };
-        open.packed
-            .write_all(line)
-            .map_err(|source| failed(&open.file.path, source))?;
+        open.text.extend_from_slice(line);
+        if open.text.len() >= AT_ONCE {
+            open.pack().map_err(|source| failed(&open.file.path, source))?;
+        }
         open.file.bytes += length;
         open.file.items += 1;
         self.open = Some(open);
@@ -77,25 +92,30 @@ impl Files {
 
     fn create(&mut self) -> Result<Open, ShapeError> {
         std::fs::create_dir_all(&self.folder).map_err(|source| failed(&self.folder, source))?;
-        let name = format!("{}-{:03}.json.gz", self.stem, self.written.len() + 1);
+        let (number, ending) = (self.written.len() + 1, self.compression.ending());
+        let name = format!("{}-{number:03}{ending}", self.stem);
         let path = self.folder.join(name);
         let file = File::create_new(&path).map_err(|source| failed(&path, source))?;
+        let packed = Packer::new(self.compression, BufWriter::new(file));
+        let packed = packed.map_err(|source| failed(&path, source))?;
         Ok(Open {
             file: Written {
                 path,
                 items: 0,
                 bytes: 0,
             },
-            packed: GzEncoder::new(BufWriter::new(file), Compression::fast()),
+            packed,
+            text: Vec::with_capacity(AT_ONCE),
         })
     }
 
     /// Writes the file that is open to the disk. No error is lost, as it would be if the file were dropped.
     pub fn end(&mut self) -> Result<(), ShapeError> {
-        let Some(open) = self.open.take() else {
+        let Some(mut open) = self.open.take() else {
             return Ok(());
         };
-        let ended = open.packed.finish().and_then(|writer| {
+        let packed = open.pack().and_then(|()| open.packed.finish());
+        let ended = packed.and_then(|writer| {
             let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
             file.sync_all()
         });

@@ -3,7 +3,7 @@
 use super::error::ShapeError;
 use super::input::Input;
 use super::report::{Counts, Report};
-use super::shaper::{Shaped, shape};
+use super::shaper::{Shaped, Shaper};
 use crate::plan::Plan;
 use std::io::Write;
 use tokio_util::sync::CancellationToken;
@@ -21,20 +21,19 @@ pub fn to_pipe(
     stop: &CancellationToken,
 ) -> Result<Report, ShapeError> {
     let mut counts = Counts::of(plan);
-    let (mut line, looked_at) = (Vec::new(), plan.looked_at());
+    let (mut shaper, looked_at) = (Shaper::new(plan), plan.looked_at_to_shape());
     for input in inputs {
         input.items(&looked_at, stop, |number, item| {
             counts.items += 1;
             let unreadable = |problem| input.wrong_line(number, problem);
-            shape(plan, item, unreadable, |shaped| match shaped {
-                Shaped::For(place, item) => {
+            shaper.shape(plan, item, unreadable, |shaped| match shaped {
+                Shaped::For(place, shaped) => {
                     counts.services[place].items += 1;
-                    counts.services[place].bytes += item.size() as u64;
-                    if place != service {
-                        return Ok(());
+                    counts.services[place].bytes += shaped.bytes as u64;
+                    match place == service {
+                        true => out.write_all(shaped.line).map_err(ShapeError::Stdout),
+                        false => Ok(()),
                     }
-                    item.write_line(&mut line);
-                    out.write_all(&line).map_err(ShapeError::Stdout)
                 }
                 Shaped::LeftBehind => {
                     counts.left_behind += 1;

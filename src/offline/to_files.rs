@@ -2,7 +2,7 @@
 
 use super::error::ShapeError;
 use super::input::Input;
-use super::input_files::InputFiles;
+use super::input_files::{FileForm, InputFiles};
 use super::report::{Counts, Report};
 use crate::plan::{LookedAt, Plan};
 use std::path::Path;
@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 /// How.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Most bytes of a file before compression.
-    pub file_bytes: u64,
+    /// The form of the files that are written.
+    pub form: FileForm,
     /// How many inputs are read at the same time.
     pub threads: usize,
 }
@@ -34,7 +34,7 @@ pub fn to_files(
 ) -> Result<Report, ShapeError> {
     let job = Job {
         plan,
-        looked_at: plan.looked_at(),
+        looked_at: plan.looked_at_to_shape(),
         inputs,
         options,
         stop,
@@ -103,7 +103,7 @@ impl Job<'_> {
     }
 
     fn read(&self, input: &Input, place: usize) -> Result<Counts, ShapeError> {
-        let mut files = InputFiles::new(self.plan, self.folder, place, self.options.file_bytes);
+        let mut files = InputFiles::new(self.plan, self.folder, place, self.options.form);
         let name = input.name();
         input.items(&self.looked_at, self.stop, |number, item| {
             self.seen.0.fetch_add(1, Ordering::Relaxed);

@@ -8,6 +8,7 @@ use crate::dynamo::Tables;
 use crate::import::{
     Import, ImportJournal, ImportObject, refuse_existing, refuse_failures, refuse_other_objects,
 };
+use crate::model::Compression;
 use crate::plan::Service;
 use crate::state::ImportRecord;
 use crate::target::{TtlOutcome, enable_ttl};
@@ -89,6 +90,7 @@ impl<'a> OfflineSplit<'a> {
             owner: self.options.owner.as_deref(),
             prefix: self.prefix(service),
             expected: self.expected(service),
+            compression: self.compression(),
             replaced_next: "Begin anew with another folder (--to) and the same export (--export), after you have deleted the imported \
                             tables",
             partial_next: "",
@@ -127,6 +129,12 @@ impl<'a> OfflineSplit<'a> {
         Shaper::prefix(&self.shaped_folder(attempt), &service.name)
     }
 
+    /// How the files are compressed.
+    fn compression(&self) -> Compression {
+        let shaping = self.record().shaping.as_ref();
+        shaping.map_or(Compression::of_old_records(), |shaping| shaping.compression)
+    }
+
     /// The objects below the prefixes are exactly those that were shaped.
     async fn check_objects(&self) -> Result<(), RunError> {
         let export = Box::pin(self.found_export()).await?;
@@ -138,7 +146,7 @@ impl<'a> OfflineSplit<'a> {
             export,
             bucket: self.bucket.clone(),
             folder: self.shaped_folder(shaping.attempt),
-            file_bytes: shaping.file_bytes,
+            form: shaping.form(),
             stop: self.stop.clone(),
         };
         let mut expected: BTreeMap<String, BTreeMap<String, ImportObject>> = BTreeMap::new();

@@ -1,6 +1,7 @@
 //! What the journal of an offline split holds.
 
-use crate::offline::Report;
+use crate::model::Compression;
+use crate::offline::{FileForm, Report};
 use crate::state::ImportRecord;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -84,8 +85,22 @@ pub struct ShapingRecord {
     pub plan: String,
     /// Most bytes of a file before compression.
     pub file_bytes: u64,
+    /// How a file is compressed.
+    #[serde(default = "Compression::of_old_records")]
+    pub compression: Compression,
     /// What was shaped, when all of it is.
     pub report: Option<Report>,
+}
+
+impl ShapingRecord {
+    /// The form of the files.
+    #[must_use]
+    pub fn form(&self) -> FileForm {
+        FileForm {
+            bytes: self.file_bytes,
+            compression: self.compression,
+        }
+    }
 }
 
 /// A comparison.

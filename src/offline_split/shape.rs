@@ -29,7 +29,7 @@ impl OfflineSplit<'_> {
             export,
             bucket: self.bucket.clone(),
             folder: self.shaped_folder(shaping.attempt),
-            file_bytes: shaping.file_bytes,
+            form: shaping.form(),
             stop: self.stop.clone(),
         });
         self.shape_files(&shaper).await?;
@@ -75,6 +75,7 @@ impl OfflineSplit<'_> {
             attempt,
             plan,
             file_bytes: self.options.file_bytes,
+            compression: self.options.compression,
             report: None,
         };
         let begun = shaping.clone();

@@ -2,7 +2,9 @@
 
 use crate::fault;
 use crate::model::LineProblem;
-use crate::offline::{Counts, Exported, InputFiles, REFUSED, ShapeError, ShapedInput, TABLES, Written};
+use crate::offline::{
+    Counts, Exported, FileForm, InputFiles, REFUSED, ShapeError, ShapedInput, TABLES, Written,
+};
 use crate::plan::{LookedAt, Plan};
 use crate::s3::{Bucket, Export, ExportError, ExportLines, PutIf};
 use crate::worker::RunError;
@@ -53,7 +55,7 @@ pub struct Shaper {
     pub bucket: Bucket,
     /// Where everything goes.
     pub folder: String,
-    pub file_bytes: u64,
+    pub form: FileForm,
     pub stop: CancellationToken,
 }
 
@@ -141,8 +143,8 @@ impl Shaper {
             self.export.folder.bucket, self.export.files[at].key
         ));
         // Files have the same names whichever process writes them.
-        let mut files = InputFiles::new(&self.plan, work, at, self.file_bytes);
-        let looked_at = Arc::new(self.plan.looked_at());
+        let mut files = InputFiles::new(&self.plan, work, at, self.form);
+        let looked_at = Arc::new(self.plan.looked_at_to_shape());
         loop {
             if self.stop.is_cancelled() {
                 return Err(RunError::Stopped(

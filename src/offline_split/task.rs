@@ -2,6 +2,7 @@
 
 use super::journal::Journal;
 use super::record::OfflineRecord;
+use crate::model::Compression;
 use crate::plan::Plan;
 use crate::s3::{Bucket, ExportPlace, Folder};
 use crate::verify::AtRestResult;
@@ -38,6 +39,8 @@ pub struct OfflineOptions {
     pub export: Option<ExportPlace>,
     /// Most bytes of a file before compression.
     pub file_bytes: u64,
+    /// How a file is compressed.
+    pub compression: Compression,
     /// Files of the export that are shaped at the same time.
     pub workers: usize,
     /// The region of the bucket, if it is not that of the source.

@@ -137,6 +137,21 @@ impl KeyMapping {
         }
     }
 
+    /// Whether each key attribute is the source's key attribute of the same name and type, as it is.
+    #[must_use]
+    pub fn is_identity(&self) -> bool {
+        self.rules.len() == self.makers.len()
+            && self.makers.iter().all(|maker| match maker.template[..] {
+                [Piece::Slot(slot)] => {
+                    let slot = &self.slots[slot];
+                    !maker.number
+                        && slot.attribute == maker.attribute.name
+                        && slot.content == Content::Whole(Some(maker.attribute.kind))
+                }
+                _ => false,
+            })
+    }
+
     /// The source attributes that it reads, and the target attributes that it makes.
     pub(super) fn attributes(&self) -> impl Iterator<Item = &str> {
         let read = self.rules.iter().map(|rule| rule.attribute.as_str());

@@ -64,6 +64,14 @@ impl Attributes {
         Some(self.rename.get(attribute).map_or(attribute, String::as_str))
     }
 
+    /// The source attributes that are copied under this name.
+    pub fn sources<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let renamed = self.rename.iter().filter(move |(_, to)| *to == name);
+        std::iter::once(name)
+            .chain(renamed.map(|(from, _)| from.as_str()))
+            .filter(move |from| self.target_name(from) == Some(name))
+    }
+
     /// Whether any source item can have an attribute with this name in the target, beside the target's key.
     #[must_use]
     pub fn can_show(&self, name: &str) -> bool {

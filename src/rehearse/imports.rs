@@ -4,8 +4,8 @@
 
 use super::tables::until_active;
 use crate::dynamo::{AskedOfEngine, EngineAnswer, RawEngine, Tables};
+use crate::model::Compression;
 use crate::s3::Bucket;
-use flate2::read::MultiGzDecoder;
 use futures::stream::{self, StreamExt};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -269,7 +269,10 @@ impl Work {
             let stored = stored.map_err(|error| ("S3AccessDenied", error.to_string()))?;
             let stored = stored.ok_or_else(|| ("S3NoSuchKey", object.key.clone()))?;
             let mut text = String::new();
-            let unpacked = MultiGzDecoder::new(stored.bytes.as_slice()).read_to_string(&mut text);
+            let unpacked = self
+                .compression()
+                .unpacked(stored.bytes.as_slice())
+                .and_then(|mut unpacked| unpacked.read_to_string(&mut text));
             let size =
                 unpacked.map_err(|error| ("InvalidImportSource", format!("{}: {error}", object.key)))?;
             counts.bytes += size as u64;
@@ -278,6 +281,15 @@ impl Work {
             self.put(&lines, counts).await;
         }
         Ok(())
+    }
+
+    /// As the request says, whatever the names of the objects say.
+    fn compression(&self) -> Compression {
+        match self.request["InputCompressionType"].as_str() {
+            Some("ZSTD") => Compression::Zstd,
+            Some("GZIP") => Compression::Gzip,
+            _ => Compression::None,
+        }
     }
 
     /// An engine may give no ids.

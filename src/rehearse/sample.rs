@@ -5,7 +5,8 @@
 //! item has the source's key, and no two have the same.
 
 use crate::model::{
-    AttributeKind, DocumentProblem, Item, ItemPlace, Key, KeyAttribute, KeySchema, Value, items_of,
+    AttributeKind, Compression, DocumentProblem, Item, ItemPlace, Key, KeyAttribute, KeySchema, Value,
+    items_of,
 };
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -117,9 +118,6 @@ fn nth(item: Option<usize>) -> String {
         .unwrap_or_default()
 }
 
-/// The first two bytes of a gzip file.
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-
 /// Reads a sample file.
 ///
 /// # Errors
@@ -129,7 +127,7 @@ pub fn read(path: &Path, keys: &KeySchema) -> Result<Vec<SampleItem>, SampleErro
         path: path.to_owned(),
         source,
     })?;
-    if bytes.starts_with(&GZIP_MAGIC) {
+    if Compression::of_bytes(&bytes) != Compression::None {
         return Err(SampleError::Compressed {
             path: path.to_owned(),
         });

@@ -1,6 +1,7 @@
 //! Records of imports: what was requested, what became of it, and the objects that may be imported.
 
 use super::lease::Lease;
+use crate::model::Compression;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -81,6 +82,9 @@ pub struct ImportFolder {
     pub owner: Option<String>,
     /// Bytes of an object before compression, about.
     pub object_bytes: u64,
+    /// How an object is compressed.
+    #[serde(default = "Compression::of_old_records")]
+    pub compression: Compression,
 }
 
 /// An object with items of one service, which was committed together with the cursor behind them.

@@ -3,7 +3,7 @@
 use super::{TargetError, creation};
 use crate::dynamo::{Failure, FailureKind, Poll, call_table};
 use crate::fault;
-use crate::model::KeySchema;
+use crate::model::{Compression, KeySchema};
 use crate::plan::IndexKeys;
 use crate::plan::spec::TableSpec;
 use aws_sdk_dynamodb::Client;
@@ -29,8 +29,10 @@ pub struct ImportRequest<'a> {
     pub keys: &'a KeySchema,
     /// Its indexes.
     pub indexes: &'a [IndexKeys],
-    /// The objects: compressed lines of DynamoDB JSON.
+    /// The objects: lines of DynamoDB JSON.
     pub from: ImportPlace<'a>,
+    /// How each of them is compressed.
+    pub compression: Compression,
     /// For eight hours, a second request with the same token asks for the same import.
     pub token: &'a str,
 }
@@ -98,6 +100,11 @@ pub async fn request_import(
         .s3_key_prefix(place.prefix)
         .build()
         .map_err(unbuilt)?;
+    let compression = match request.compression {
+        Compression::Zstd => InputCompressionType::Zstd,
+        Compression::Gzip => InputCompressionType::Gzip,
+        Compression::None => InputCompressionType::None,
+    };
     let mut poll = Poll::new(LIMIT_PATIENCE);
     loop {
         fault::before("import.request").await.map_err(Failure::from)?;
@@ -107,7 +114,7 @@ pub async fn request_import(
                 .client_token(request.token)
                 .s3_bucket_source(source.clone())
                 .input_format(InputFormat::DynamodbJson)
-                .input_compression_type(InputCompressionType::Gzip)
+                .input_compression_type(compression.clone())
                 .table_creation_parameters(parameters.clone())
                 .send()
         })

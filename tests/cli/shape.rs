@@ -10,7 +10,7 @@ use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -83,7 +83,12 @@ fn unpacked(folder: &Path) -> (Vec<Json>, usize) {
     let mut text = String::new();
     for path in &paths {
         let file = std::fs::File::open(path).unwrap();
-        MultiGzDecoder::new(file).read_to_string(&mut text).unwrap();
+        let mut unpacked: Box<dyn Read> = match path.extension().and_then(|end| end.to_str()) {
+            Some("gz") => Box::new(MultiGzDecoder::new(file)),
+            Some("zst") => Box::new(zstd::stream::read::Decoder::new(file).unwrap()),
+            _ => Box::new(file),
+        };
+        unpacked.read_to_string(&mut text).unwrap();
     }
     let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
     (lines.collect(), paths.len())
@@ -162,6 +167,88 @@ fn every_item_goes_where_the_plan_says() {
             shell.path("shaped").join(&folder),
         );
         assert_eq!(unpacked(&one), unpacked(&two));
+    }
+}
+
+#[test]
+fn files_are_compressed_as_wanted_and_read_in_each_form() {
+    let shell = exported();
+    let folder = |to: &str| shell.path(to).join("tables").join("Users");
+    shell.run("shape plan.yaml data --to default").ended(0);
+    let expected = unpacked(&folder("default"));
+    for (form, ending) in [("zstd", ".json.zst"), ("gzip", ".json.gz"), ("none", ".json")] {
+        shell
+            .run(&format!("shape plan.yaml data --to {form} --compression {form}"))
+            .ended(0);
+        assert_eq!(unpacked(&folder(form)), expected, "{form}");
+        let names = std::fs::read_dir(folder(form)).unwrap();
+        for name in names.map(|entry| entry.unwrap().file_name().into_string().unwrap()) {
+            assert_eq!(name.split_once('.').unwrap().1, &ending[1..], "{name}");
+        }
+        // What was written is read again: these users are users.
+        let again = format!("shape plan.yaml {form}/tables/Users --to {form}-again");
+        shell.run(&again).ended(0);
+        let (users, _) = unpacked(&folder(&format!("{form}-again")));
+        assert_eq!(users.len(), 30, "{form}");
+    }
+    let names = std::fs::read_dir(folder("default")).unwrap();
+    assert!(
+        names
+            .into_iter()
+            .all(|entry| entry.unwrap().path().extension().unwrap() == "zst")
+    );
+}
+
+#[test]
+fn a_file_in_another_form_than_its_name_says_or_cut_off_is_one_clear_error() {
+    let shell = shell();
+    std::fs::create_dir(shell.path("data")).unwrap();
+    let text = lines(&(1..=2000).map(user).collect::<Vec<_>>());
+    let gzip = packed(&text);
+    let zstd = zstd::stream::encode_all(text.as_bytes(), 1).unwrap();
+    let cases: [(&str, &[u8], &str); 6] = [
+        (
+            "a.json.gz",
+            &zstd,
+            "its name says gzip, but it is compressed with zstd",
+        ),
+        (
+            "a.json.gz",
+            text.as_bytes(),
+            "its name says gzip, but it is not compressed",
+        ),
+        (
+            "a.json.zst",
+            &gzip,
+            "its name says zstd, but it is compressed with gzip",
+        ),
+        (
+            "a.json.zst",
+            text.as_bytes(),
+            "its name says zstd, but it is not compressed",
+        ),
+        (
+            "a.json.zst",
+            &zstd[..zstd.len() - 7],
+            "it ends before its end: a part of it is missing",
+        ),
+        (
+            "a.json.gz",
+            &gzip[..gzip.len() - 7],
+            "it ends before its end: a part of it is missing",
+        ),
+    ];
+    for (name, bytes, told) in cases {
+        std::fs::write(shell.path("data").join(name), bytes).unwrap();
+        let said = shell.run("shape plan.yaml data --to shaped").ended(1);
+        assert!(
+            said.stderr.contains(&format!("{name}: cannot be read: {told}")),
+            "{}",
+            said.stderr
+        );
+        assert_eq!(said.stderr.matches("error").count(), 1, "{}", said.stderr);
+        assert_eq!(left(&shell), [""; 0], "{name}");
+        std::fs::remove_file(shell.path("data").join(name)).unwrap();
     }
 }
 

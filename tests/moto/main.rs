@@ -152,6 +152,7 @@ async fn a_table_is_made_of_objects_with_its_keys_and_indexes_and_every_value() 
             owner: None,
             prefix: "import/",
         },
+        compression: dynasplit::model::Compression::Gzip,
         token: "dynasplit-1",
     };
     let asked = request_import(&tables.control, &request)

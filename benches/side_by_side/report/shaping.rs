@@ -9,10 +9,11 @@ const MIB: f64 = (1 << 20) as f64;
 /// All of it, with its heading.
 #[allow(clippy::cast_precision_loss)] // bytes of a benchmark
 pub fn markdown(shaped: &Shapings) -> String {
-    let own = shaped.mb_per_second(Shaper::Product);
+    let own = shaped.mb_per_second(Shaper::Gzip);
     let row = |shaping: &Shaping| {
         let speed = shaped.mb_per_second(shaping.shaper);
         let ratio = own.zip(speed).map(|(own, speed)| own / speed);
+        let of_core = shaped.mb_per_cpu_second(shaping.shaper);
         let of_runs = |of: fn(&crate::process::Used) -> f64| median(shaping.runs.iter().map(of));
         vec![
             shaping.shaper.name().to_owned(),
@@ -20,6 +21,7 @@ pub fn markdown(shaped: &Shapings) -> String {
             figure(speed.unwrap_or(f64::NAN)),
             figure(ratio.unwrap_or(f64::NAN)),
             figure(of_runs(|run| run.cpu_seconds)),
+            figure(of_core.unwrap_or(f64::NAN)),
             figure(of_runs(|run| run.peak_bytes as f64 / MIB)),
         ]
     };
@@ -28,8 +30,9 @@ pub fn markdown(shaped: &Shapings) -> String {
         "",
         "s",
         "MB/s of JSON",
-        "times as long as dynasplit",
+        "times as long as dynasplit with gzip",
         "CPU s",
+        "MB/s of a core",
         "peak MiB",
     ];
     let memory: Vec<Vec<String>> = shaped
@@ -53,7 +56,7 @@ pub fn markdown(shaped: &Shapings) -> String {
         .collect();
     format!(
         "### Shaping of an export\n\nFrom {} MB of JSON in packed files ({} items) to packed files of four services ({} items), by the \
-         plan `plans/online-learning.yaml`. Each wrote the same items. The CPU and the memory of PySpark are those of its Python, \
+         plan `plans/online-learning.yaml`. Each wrote the same items, except the plan in which no service receives everything. The CPU and the memory of PySpark are those of its Python, \
          without those of Java. {}\n\n{}\n\n{}{}",
         figure(shaped.bytes as f64 / 1e6),
         figure(shaped.items as f64),

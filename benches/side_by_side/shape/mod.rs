@@ -19,8 +19,14 @@ use written::Written;
 /// Who shapes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Shaper {
-    /// `dynasplit shape --threads 1`.
+    /// `dynasplit shape --threads 1`, with the compression that it chooses.
     Product,
+    /// The same with gzip, as the others.
+    Gzip,
+    /// The same without compression of what it writes.
+    Plain,
+    /// The first one by a plan that gives each item to one service at most.
+    Single,
     /// A script with the standard library of Python.
     Script,
     /// Spark with one core.
@@ -31,9 +37,12 @@ impl Shaper {
     /// As the report calls it.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Product => "dynasplit shape, one thread",
-            Self::Script => "Python script",
-            Self::Spark => "PySpark, local[1]",
+            Self::Product => "dynasplit shape, zstd",
+            Self::Gzip => "dynasplit shape, gzip",
+            Self::Plain => "dynasplit shape, none",
+            Self::Single => "dynasplit shape, zstd, each item to one service",
+            Self::Script => "Python script, gzip",
+            Self::Spark => "PySpark, local[1], gzip",
         }
     }
 }
@@ -104,7 +113,7 @@ const TIMES: u64 = 8;
 pub async fn shapings(args: &Args) -> Tried<Shapings> {
     let mut spark = None;
     let mut found = Shapings::default();
-    let mut shapers = vec![Shaper::Product];
+    let mut shapers = vec![Shaper::Product, Shaper::Gzip, Shaper::Plain, Shaper::Single];
     if !args.no_peers {
         shapers.push(Shaper::Script);
         match Spark::install().await {
@@ -142,6 +151,7 @@ pub async fn shapings(args: &Args) -> Tried<Shapings> {
             if run == 0 {
                 let written = Written::below(&to)?;
                 match &expected {
+                    Some(expected) if shaping.shaper == Shaper::Single => written.is_part_of(expected)?,
                     None => {
                         found.written = written.items();
                         expected = Some(written);
@@ -187,10 +197,24 @@ async fn shape(shaper: Shaper, spark: Option<&Spark>, export: &Export, to: &Path
     let folder = to.to_string_lossy().into_owned();
     let peer = |script: &str| peers::sources().join(script).to_string_lossy().into_owned();
     let ended = match shaper {
-        Shaper::Product => {
-            let mut words = vec!["shape".to_owned(), plan().to_string_lossy().into_owned()];
+        Shaper::Product | Shaper::Gzip | Shaper::Plain | Shaper::Single => {
+            let single = tempfile::tempdir().told("a directory")?;
+            let plan = match shaper {
+                Shaper::Single => single_plan(single.path())?,
+                _ => plan(),
+            };
+            let mut words = vec!["shape".to_owned(), plan.to_string_lossy().into_owned()];
             words.extend(files);
             words.extend(["--to".to_owned(), folder, "--threads".to_owned(), "1".to_owned()]);
+            let form = match shaper {
+                Shaper::Gzip => Some("gzip"),
+                Shaper::Plain => Some("none"),
+                _ => None,
+            };
+            words.extend(
+                form.into_iter()
+                    .flat_map(|form| ["--compression".to_owned(), form.to_owned()]),
+            );
             process::succeed(product::binary(), &words, &[]).await?
         }
         Shaper::Script => {
@@ -220,4 +244,22 @@ fn plan() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("plans")
         .join("online-learning.yaml")
+}
+
+/// The same plan, but its last service receives only its own items.
+fn single_plan(folder: &Path) -> Tried<PathBuf> {
+    let all = std::fs::read_to_string(plan()).told("the plan")?;
+    let mut single = all.clone();
+    for line in [
+        "    copy: everything\n",
+        "    irrelevant: begins_with(PK, 'COURSE#')\n",
+    ] {
+        if !single.contains(line) {
+            return Err(Trouble::new(format!("{} has no line {line:?}", plan().display())));
+        }
+        single = single.replace(line, "");
+    }
+    let path = folder.join("plan.yaml");
+    std::fs::write(&path, single).told("a plan")?;
+    Ok(path)
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 /// By service.
@@ -25,7 +25,11 @@ impl Written {
                 let path = entry.told("the shaped files")?.path();
                 if path.is_dir() {
                     folders.push(path);
-                } else if path.extension().is_some_and(|end| end == "gz") {
+                } else if path
+                    .extension()
+                    .is_some_and(|end| ["gz", "json", "zst"].iter().any(|known| end == *known))
+                    && !path.ends_with("report.json")
+                {
                     let name = folder.file_name().unwrap_or_default().to_string_lossy();
                     let service = name.trim_start_matches("service=");
                     written.add(service, &path)?;
@@ -43,8 +47,13 @@ impl Written {
 
     fn add(&mut self, service: &str, path: &Path) -> Tried<()> {
         let sum = self.0.entry(service.to_owned()).or_default();
-        let lines = BufReader::new(MultiGzDecoder::new(File::open(path).told("a shaped file")?));
-        for line in lines.lines() {
+        let packed = File::open(path).told("a shaped file")?;
+        let text: Box<dyn Read> = match path.extension().and_then(|end| end.to_str()) {
+            Some("gz") => Box::new(MultiGzDecoder::new(packed)),
+            Some("zst") => Box::new(zstd::stream::read::Decoder::new(packed).told("a shaped file")?),
+            _ => Box::new(packed),
+        };
+        for line in BufReader::new(text).lines() {
             let line: Value = serde_json::from_str(&line.told("a shaped file")?).told("a shaped item")?;
             sum.0 += 1;
             sum.1 = sum.1.wrapping_add(hash(&line));
@@ -55,6 +64,18 @@ impl Written {
     /// How many items there are.
     pub fn items(&self) -> u64 {
         self.0.values().map(|(items, _)| items).sum()
+    }
+
+    /// Whether every service has items, and one of them fewer than by a plan that gives it all.
+    pub fn is_part_of(&self, all: &Self) -> Tried<()> {
+        let fewer = |(service, (items, sum)): (&String, &(u64, u64))| match all.0.get(service) {
+            Some(of_all) if service == "Users" => *items < of_all.0,
+            of_all => of_all == Some(&(*items, *sum)),
+        };
+        match self.0.len() == all.0.len() && self.0.iter().all(fewer) {
+            true => Ok(()),
+            false => Err(Trouble::new(format!("{:?} is no part of {:?}", self.0, all.0))),
+        }
     }
 
     /// Whether somebody else wrote the same.

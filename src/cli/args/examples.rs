@@ -113,7 +113,7 @@ pub(super) const SCHEMA: &str = "Example: for an editor that checks YAML files
 
 pub(super) const SHAPE: &str = "Examples: all services into a directory, and one service in a pipe
   dynasplit shape plan.yaml export/data --to shaped
-  gunzip -c export/data/*.json.gz | dynasplit shape plan.yaml --service orders | gzip > orders.json.gz";
+  gunzip -c export/data/*.json.gz | dynasplit shape plan.yaml --service orders | zstd > orders.json.zst";
 
 pub(super) const OFFLINE_RUN: &str = "Example: all steps, and the same command again after a stop
   dynasplit offline run plan.yaml --to s3://my-bucket/split --writers-stopped 2026-11-28T14:00:00Z";

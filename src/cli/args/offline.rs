@@ -1,7 +1,7 @@
 //! The arguments of `offline`.
 
 use super::examples as example;
-use super::options::{AWS, LIMITS, OUTPUT, TASK};
+use super::options::{AWS, LIMITS, OUTPUT, Packing, TASK};
 use super::values::{export, folder, moment};
 use crate::s3::{ExportPlace, Folder};
 use clap::Subcommand;
@@ -115,6 +115,9 @@ pub struct ExportOptions {
 /// The shaped files.
 #[derive(clap::Args, Debug)]
 pub struct ShapeOptions {
+    /// How the files are compressed. The first command decides it.
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = Packing::Zstd, help_heading = TASK)]
+    pub compression: Packing,
     /// Most MiB of a file before compression.
     #[arg(long, value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=1024), help_heading = LIMITS)]
     pub file_size: u64,

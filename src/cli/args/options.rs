@@ -7,6 +7,7 @@ use super::values::{
 };
 use crate::backfill::OrderChoice;
 use crate::dynamo::Chaos;
+use crate::model::Compression;
 use crate::s3::{ExportPlace, Folder};
 use crate::state::{self, Bound, Turn};
 use clap::{Subcommand, ValueEnum};
@@ -103,6 +104,9 @@ pub struct Backfill {
     /// In the import order: delete the partial table of an import that failed, if its id is that of the import, and import again.
     #[arg(long, help_heading = TASK)]
     pub delete_partial: bool,
+    /// In the import order: how the objects in S3 are compressed. The first start of a backfill fixes it.
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = Packing::Zstd, help_heading = TASK)]
+    pub compression: Packing,
     /// Read consistently, which uses twice the read units and saves a wait of one minute. Small tables are always read
     /// consistently.
     #[arg(long, help_heading = TASK)]
@@ -194,6 +198,27 @@ impl From<Order> for OrderChoice {
             Order::Concurrent => Self::Only(state::Order::Concurrent),
             Order::Bulk => Self::Only(state::Order::Bulk),
             Order::Import => Self::Only(state::Order::Import),
+        }
+    }
+}
+
+/// How files for an import are compressed.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Packing {
+    /// The smallest files.
+    Zstd,
+    /// For programs that do not read zstd.
+    Gzip,
+    /// Not at all.
+    None,
+}
+
+impl From<Packing> for Compression {
+    fn from(packing: Packing) -> Self {
+        match packing {
+            Packing::Zstd => Self::Zstd,
+            Packing::Gzip => Self::Gzip,
+            Packing::None => Self::None,
         }
     }
 }
@@ -742,15 +767,18 @@ pub struct Shape {
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
     /// Data files of an export, or directories that contain them; `-` or none for the standard input. Compressed files
-    /// (gzip) are unpacked.
+    /// (gzip, zstd) are unpacked.
     #[arg(value_name = "ITEMS")]
     pub items: Vec<PathBuf>,
     /// Directory for the files of all services. It must not exist.
     #[arg(long, value_name = "DIRECTORY", help_heading = TASK)]
     pub to: Option<PathBuf>,
     /// Write the items of this service to the standard output instead, uncompressed.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["file_size", "threads"], help_heading = TASK)]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["compression", "file_size", "threads"], help_heading = TASK)]
     pub service: Option<String>,
+    /// How the files are compressed.
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = Packing::Zstd, help_heading = TASK)]
+    pub compression: Packing,
     /// Most MiB of a file before compression.
     #[arg(long, value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=4096), help_heading = LIMITS)]
     pub file_size: u64,

@@ -4,15 +4,13 @@ use crate::cli::args::{Init as Args, MOST_ITEMS};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failed;
 use crate::draft::{KeysError, Loaded, Sample, guess_keys, is_model, keys_named, model};
-use crate::model::{DocumentProblem, Item, items_of};
+use crate::model::{Compression, DocumentProblem, Item, items_of};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 /// The part of a file that is read. Items in memory take several times as much.
 const MOST_BYTES: u64 = 256 * 1024 * 1024;
-/// The first bytes of a gzip file, as the data files of an export are.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// The name of the table, if nobody gave one.
 const UNNAMED: &str = "MyTable";
 
@@ -41,10 +39,10 @@ fn contents(path: &Path) -> Result<(Vec<u8>, bool), Failed> {
                 "check the path given to --from-file",
             )
         })?;
-    if bytes.starts_with(&GZIP) {
+    if Compression::of_bytes(&bytes) != Compression::None {
         return Err(wrong(
             "the file is compressed".to_owned(),
-            "unpack it first (gunzip -k FILE), and give the unpacked file",
+            "unpack it first (gunzip -k FILE, unzstd FILE), and give the unpacked file",
         ));
     }
     let whole = bytes.len() as u64 <= MOST_BYTES;

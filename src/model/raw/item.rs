@@ -3,9 +3,12 @@
 use super::cursor::{Cursor, Unreadable};
 use super::names::Names;
 use super::{read, size};
-use crate::model::Item;
+use crate::model::{Item, RESERVED_PREFIX};
 use std::ops::Range;
 use std::sync::Arc;
+
+/// An item with more attributes needs another piece of memory.
+const USUAL_ATTRIBUTES: usize = 16;
 
 /// An item of an answer. The attributes that somebody looks at are read; of the others, only the place in the answer is
 /// known.
@@ -13,18 +16,22 @@ use std::sync::Arc;
 pub struct RawItem {
     /// The attributes that are read.
     pub read: Item,
-    pub(super) carried: Vec<RawAttribute>,
+    /// All attributes of the text, in its order.
+    pub(super) attributes: Vec<RawAttribute>,
     pub(super) text: Arc<str>,
     whole: Range<usize>,
+    is_plain: bool,
 }
 
-/// An attribute that is not read. Its name has no escapes.
+/// An attribute of a text.
 #[derive(Clone, Debug)]
 pub(super) struct RawAttribute {
+    /// Without its quotes. The name of one that is not read has no escapes.
     pub name: Range<u32>,
     pub value: Range<u32>,
     /// What the value weighs.
     pub bytes: u32,
+    pub is_read: bool,
 }
 
 impl RawAttribute {
@@ -55,23 +62,29 @@ impl RawItem {
     ) -> Result<Self, Unreadable> {
         cursor.peek();
         let start = cursor.place();
-        let (mut read, mut carried) = (Item::new(), Vec::new());
-        let mut names = Names::default();
+        let (mut read, mut attributes) = (Item::new(), Vec::with_capacity(USUAL_ATTRIBUTES));
+        let (mut names, mut is_plain) = (Names::default(), true);
         cursor.object(|cursor, name| {
             cursor.peek();
             if !names.add(name.said()?) {
                 return Err(Unreadable);
             }
-            if name.is_escaped || is_looked_at(name.raw) {
-                read.insert(name.to_text()?, read::value(cursor)?);
-                return Ok(());
-            }
             let value = cursor.place();
-            let bytes = size::size(cursor)?;
-            carried.push(RawAttribute {
+            let is_read = name.is_escaped || is_looked_at(name.raw);
+            let bytes = if is_read {
+                is_plain &= !name.is_escaped && !name.raw.starts_with(RESERVED_PREFIX);
+                let value = read::value(cursor)?;
+                let bytes = value.size();
+                read.insert(name.to_text()?, value);
+                bytes
+            } else {
+                size::size(cursor)?
+            };
+            attributes.push(RawAttribute {
                 name: range(name.start, name.start + name.raw.len())?,
                 value: range(value, cursor.place())?,
                 bytes: u32::try_from(bytes).map_err(|_| Unreadable)?,
+                is_read,
             });
             Ok(())
         })?;
@@ -80,10 +93,23 @@ impl RawItem {
         }
         Ok(Self {
             read,
-            carried,
+            attributes,
             text: Arc::clone(text),
             whole: start..cursor.place(),
+            is_plain,
         })
+    }
+
+    /// The attributes that are not read.
+    pub(super) fn carried(&self) -> impl Iterator<Item = &RawAttribute> {
+        self.attributes.iter().filter(|one| !one.is_read)
+    }
+
+    /// Whether the text can be carried as it is: the name of no attribute has escapes, or is reserved for dynasplit, as far as
+    /// somebody looks at reserved names.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.is_plain
     }
 
     /// The item with all its attributes, but without those that were read and then removed.
@@ -92,11 +118,11 @@ impl RawItem {
     /// If its text is not an item, which was found out before.
     pub fn decoded(&self) -> Result<Item, Unreadable> {
         let mut item = read::item(&mut Cursor::at(&self.text, self.whole.start))?;
-        if item.len() == self.read.len() + self.carried.len() {
+        if item.len() == self.read.len() + self.carried().count() {
             return Ok(item);
         }
         let is_carried = |name: &str| {
-            let mut names = self.carried.iter().map(|one| one.name_in(&self.text));
+            let mut names = self.carried().map(|one| one.name_in(&self.text));
             names.any(|carried| carried == name)
         };
         item.retain(|name, _| self.read.contains_key(name) || is_carried(name));

@@ -7,6 +7,7 @@
 //! Everything here is strict and says little: what it cannot read is [`Unreadable`], and the caller reads the answer with
 //! the SDK, which says what is wrong.
 
+mod carry;
 mod cursor;
 mod item;
 mod line;
@@ -17,6 +18,7 @@ mod read;
 mod size;
 mod write;
 
+pub use carry::Carry;
 pub use cursor::Unreadable;
 pub use item::RawItem;
 pub use page::RawPage;

@@ -7,29 +7,52 @@ const FEW: usize = 16;
 
 /// Texts that are seen, and whether one came twice.
 #[derive(Debug, Default)]
-pub(super) struct Names<'t>(Vec<Cow<'t, str>>);
+pub(super) struct Names<'t> {
+    /// Of the first ones: equal texts have equal tags.
+    tags: [u32; FEW],
+    texts: Vec<Cow<'t, str>>,
+}
 
 impl<'t> Names<'t> {
     /// One more. Returns whether it is a new one, as far as that is known before the end.
     pub fn add(&mut self, name: impl Into<Cow<'t, str>>) -> bool {
-        let name = name.into();
-        let is_new = self.0.len() >= FEW || !self.0.contains(&name);
-        self.0.push(name);
+        let (name, count) = (name.into(), self.texts.len());
+        let mut is_new = true;
+        if count == 0 {
+            self.texts.reserve(FEW / 2);
+        }
+        if count < FEW {
+            let tag = tag(name.as_bytes());
+            if self.tags[..count].contains(&tag) {
+                is_new = !self.texts.contains(&name);
+            }
+            self.tags[count] = tag;
+        }
+        self.texts.push(name);
         is_new
     }
 
     /// Whether all of them are different.
     pub fn are_distinct(mut self) -> bool {
-        if self.0.len() <= FEW {
+        if self.texts.len() <= FEW {
             return true;
         }
-        self.0.sort_unstable();
-        self.0.windows(2).all(|pair| pair[0] != pair[1])
+        self.texts.sort_unstable();
+        self.texts.windows(2).all(|pair| pair[0] != pair[1])
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.texts.is_empty()
     }
+}
+
+/// Tells most texts apart: their length, and their first and last bytes.
+fn tag(text: &[u8]) -> u32 {
+    let (first, last) = match (text.first_chunk(), text.last_chunk()) {
+        (Some(first), Some(last)) => (u32::from_le_bytes(*first), u32::from_le_bytes(*last)),
+        _ => (text.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte)), 0),
+    };
+    first ^ last.rotate_left(13) ^ u32::try_from(text.len()).unwrap_or(u32::MAX).rotate_left(27)
 }
 
 #[cfg(test)]

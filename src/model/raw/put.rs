@@ -22,10 +22,7 @@ impl RawPut {
     /// latter has the name of one of the former.
     #[must_use]
     pub fn new(made: Item, source: &RawItem, keeps: impl Fn(&str) -> bool) -> Self {
-        let kept = source
-            .carried
-            .iter()
-            .filter(|one| keeps(one.name_in(&source.text)));
+        let kept = source.carried().filter(|one| keeps(one.name_in(&source.text)));
         let carried: Vec<RawAttribute> = kept.cloned().collect();
         let weighs = |one: &RawAttribute| one.name.len() + one.bytes as usize;
         Self {
@@ -114,7 +111,7 @@ impl RawPut {
     }
 }
 
-fn comma(first: &mut bool, out: &mut Vec<u8>) {
+pub(super) fn comma(first: &mut bool, out: &mut Vec<u8>) {
     if !std::mem::take(first) {
         out.push(b',');
     }

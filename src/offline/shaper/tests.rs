@@ -3,8 +3,7 @@
 use super::*;
 use crate::flow::tests::page_item::{any_item, plans};
 use crate::model::cases::cases;
-use crate::model::json::item_line;
-use crate::model::{ItemExt as _, item_of, strip_marks};
+use crate::model::{item_of, strip_marks};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -15,13 +14,12 @@ type Outcome = (Option<usize>, Result<(Item, usize), String>);
 fn outcomes(plan: &Plan, item: &Exported) -> Vec<Outcome> {
     let mut found = Vec::new();
     let unreadable = |problem: LineProblem| panic!("{problem}");
-    let shaped = shape(plan, item, unreadable, |shaped| {
+    let shaped = Shaper::new(plan).shape(plan, item, unreadable, |shaped| {
         found.push(match shaped {
-            Shaped::For(place, item) => {
-                let mut line = Vec::new();
-                item.write_line(&mut line);
-                let size = item.size();
-                (Some(place), Ok((item_of(&line).expect("an item"), size)))
+            Shaped::For(place, shaped) => {
+                assert_eq!(shaped.line.last(), Some(&b'\n'));
+                let item = item_of(shaped.line).expect("an item");
+                (Some(place), Ok((item, shaped.bytes)))
             }
             Shaped::Refused(place, reason) => (place, Err(reason.to_string())),
             Shaped::LeftBehind => (None, Err("left behind".to_owned())),
@@ -41,7 +39,7 @@ proptest! {
         item_line(&item, &mut line);
         let text: Arc<str> = String::from_utf8(line).expect("text").into();
         for plan in plans() {
-            let looked_at = plan.looked_at();
+            let looked_at = plan.looked_at_to_shape();
             let exported = Exported::of_line(&text, 0..text.len() - 1, &looked_at).expect("an item");
             prop_assert!(matches!(exported, Exported::Raw(_)), "the line is like those of DynamoDB");
             let mut whole = item.clone();
@@ -56,4 +54,58 @@ proptest! {
             prop_assert_eq!(found, outcomes(plan, &Exported::Read(whole)));
         }
     }
+}
+
+/// The line of a service's item, if it is made of the text alone.
+fn carried(plan: &Plan, line: &str) -> Option<Option<String>> {
+    let text: Arc<str> = line.into();
+    let exported = Exported::of_line(&text, 0..text.len(), &plan.looked_at_to_shape()).expect("an item");
+    let Exported::Raw(raw) = exported else {
+        panic!("the line is like those of DynamoDB");
+    };
+    let mut out = b"before ".to_vec();
+    let carried = Carrier::all(plan)[0].line(&plan.services[0], &raw, &mut out)?;
+    let out = String::from_utf8(out).expect("text");
+    Some(carried.map(|_| out.strip_prefix("before ").expect("it is kept").to_owned()))
+}
+
+#[test]
+fn what_a_plan_does_not_change_is_copied_and_what_is_not_clear_is_left_to_the_whole_item() {
+    let plans = plans();
+    let line = r#"{"Item":{"id":{"S":"i1"},"n": {"N":"1.50"} ,"kind":{"S":"mine"},"a":{"S":"1"},"at":{"N":"7"},"b":{"S":"\u0062"}}}"#;
+    let of = |place: usize, line: &str| carried(&plans[place], line);
+    assert_eq!(of(0, line), Some(Some(format!("{line}\n"))));
+    assert_eq!(
+        of(2, line).flatten().as_deref(),
+        Some(concat!(
+            r#"{"Item":{"id":{"S":"i1"},"n": {"N":"1.50"} ,"kind":{"S":"mine"},"a":{"S":"1"},"when":{"N":"7"},"b":{"S":"\u0062"}}}"#,
+            "\n"
+        ))
+    );
+    assert_eq!(
+        of(3, line).flatten().as_deref(),
+        Some(concat!(
+            r#"{"Item":{"id":{"S":"i1"},"n": {"N":"1.50"} ,"kind":{"S":"mine"},"a":{"S":"1"}}}"#,
+            "\n"
+        ))
+    );
+    assert_eq!(
+        of(4, line).flatten().as_deref(),
+        Some(concat!(
+            r#"{"Item":{"id":{"S":"i1"},"kind":{"S":"mine"},"a":{"S":"1"}}}"#,
+            "\n"
+        ))
+    );
+    // Another service's, a name that is taken, an item that is too large, a reserved name, and a name with escapes.
+    assert_eq!(of(0, &line.replace("mine", "other")), Some(None));
+    assert_eq!(of(2, &line.replace(r#""n""#, r#""when""#)), None);
+    assert_eq!(
+        of(
+            0,
+            &line.replace(r#"{"S":"1"}"#, &format!(r#"{{"S":"{}"}}"#, "x".repeat(409_600)))
+        ),
+        None
+    );
+    assert_eq!(of(0, &line.replace(r#""n""#, r#""dynasplit:n""#)), None);
+    assert_eq!(of(0, &line.replace(r#""n""#, r#""\u006e""#)), None);
 }

@@ -95,7 +95,7 @@ impl Import {
             "ClientToken": self.token,
             "S3BucketSource": self.request["S3BucketSource"],
             "InputFormat": "DYNAMODB_JSON",
-            "InputCompressionType": "GZIP",
+            "InputCompressionType": self.request["InputCompressionType"],
             "TableCreationParameters": self.request["TableCreationParameters"],
             "ProcessedItemCount": self.counts[0],
             "ImportedItemCount": self.counts[1],
@@ -116,6 +116,17 @@ impl Import {
     }
 }
 
+/// The text of an object, if it is compressed as the request says.
+fn unpacked(compression: &Json, mut packed: &[u8]) -> std::io::Result<String> {
+    let mut text = String::new();
+    match compression.as_str() {
+        Some("GZIP") => MultiGzDecoder::new(packed).read_to_string(&mut text)?,
+        Some("ZSTD") => zstd::stream::read::Decoder::new(packed)?.read_to_string(&mut text)?,
+        _ => packed.read_to_string(&mut text)?,
+    };
+    Ok(text)
+}
+
 impl Engine {
     pub(super) fn import_table(&mut self, at: Arrival, body: &Json) -> Result<Json, Refusal> {
         const KNOWN: [&str; 5] = [
@@ -126,10 +137,8 @@ impl Engine {
             "TableCreationParameters",
         ];
         let request = Request::of(body, &KNOWN)?;
-        if [
-            request.text("InputFormat")?,
-            request.text("InputCompressionType")?,
-        ] != ["DYNAMODB_JSON", "GZIP"]
+        let compression = request.text("InputCompressionType")?;
+        if request.text("InputFormat")? != "DYNAMODB_JSON" || !["GZIP", "NONE", "ZSTD"].contains(&compression)
         {
             return Err(Refusal::unsupported("imports of other files"));
         }
@@ -265,10 +274,9 @@ impl Engine {
         let mut lines: Vec<String> = Vec::new();
         for key in import.listed.iter().flatten() {
             let object = bucket.and_then(|bucket| bucket.get(key));
-            let mut text = String::new();
             let packed = object.map_or(&[][..], |object| &object.bytes);
-            match MultiGzDecoder::new(packed).read_to_string(&mut text) {
-                Ok(_) => lines.extend(text.lines().map(str::to_owned)),
+            match unpacked(&import.request["InputCompressionType"], packed) {
+                Ok(text) => lines.extend(text.lines().map(str::to_owned)),
                 // An object that is gone, or is none of an import.
                 Err(_) => import.counts[2] += 1,
             }

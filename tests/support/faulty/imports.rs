@@ -19,6 +19,24 @@ use super::chance;
 /// The account that the embedded engine shows.
 const ACCOUNT: &str = "000000000000";
 
+/// The text of an object, if it is compressed as the request says.
+fn unpacked(compression: &Value, packed: &[u8]) -> String {
+    let mut text = String::new();
+    let read = match compression.as_str() {
+        Some("GZIP") => MultiGzDecoder::new(packed).read_to_string(&mut text),
+        Some("ZSTD") => zstd::stream::read::Decoder::new(packed)
+            .expect("memory")
+            .read_to_string(&mut text),
+        Some("NONE") => {
+            let mut packed = packed;
+            packed.read_to_string(&mut text)
+        }
+        other => panic!("an import of {other:?}"),
+    };
+    read.expect("an object that is compressed as the request says");
+    text
+}
+
 /// How an import ends.
 #[derive(Clone, Debug)]
 pub enum ImportEnd {
@@ -238,11 +256,8 @@ impl Imports {
                 key.starts_with(prefix)
             })
             .flat_map(|file| {
-                let mut text = String::new();
-                let packed = fs::File::open(file).expect("an object");
-                MultiGzDecoder::new(packed)
-                    .read_to_string(&mut text)
-                    .expect("a compressed object");
+                let packed = fs::read(file).expect("an object");
+                let text = unpacked(&import.request["InputCompressionType"], &packed);
                 text.lines().map(str::to_owned).collect::<Vec<_>>()
             })
             .collect();
