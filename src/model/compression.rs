@@ -12,7 +12,7 @@ use zstd::stream::write::Encoder as ZstdEncoder;
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
-    /// Smaller files than gzip, for a third of its time.
+    /// Smaller files than gzip, in about the same time.
     #[default]
     Zstd,
     /// What everything reads.

@@ -206,9 +206,9 @@ impl From<Order> for OrderChoice {
 /// How files for an import are compressed.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Packing {
-    /// Small files in little time.
+    /// The smallest files.
     Zstd,
-    /// For programs that do not read zstd. It takes several times as long.
+    /// For programs that do not read zstd.
     Gzip,
     /// Not at all.
     None,
