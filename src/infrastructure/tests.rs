@@ -140,6 +140,46 @@ fn a_policy_allows_imports_only_if_the_plan_has_a_bucket_for_them() {
 }
 
 #[test]
+fn a_policy_allows_to_share_a_verify_if_the_plan_has_a_bucket() {
+    let allowed = |section: &str| {
+        let text = format!(
+            "version: 1\nsplit: s\nsource: {{ table: Source, keys: {{ partition: PK }} }}\ntimestamp: none\nunrouted: fail\n{section}\
+             services:\n- {{ name: A, where: \"begins_with(PK, 'A')\", table: {{ name: Target, keys: {{ partition: PK }} }} }}\n"
+        );
+        let plan = Plan::parse(&text, "plan.yaml").unwrap();
+        let account = Account::new("123456789012", "eu-central-1").unwrap();
+        let policy = tool_policy(&plan, &account, &BTreeSet::from([Task::Look])).unwrap();
+        let statements = policy.statement.into_iter().flat_map(|each| {
+            let (actions, resources) = (each.action, each.resource);
+            let pairs = actions.into_iter().flat_map(move |action| {
+                resources
+                    .clone()
+                    .into_iter()
+                    .map(move |resource| format!("{action} {resource}"))
+            });
+            pairs.collect::<Vec<_>>()
+        });
+        statements.collect::<BTreeSet<String>>()
+    };
+    let more: Vec<String> = allowed("s3: { bucket: mine, prefix: splits }\n")
+        .difference(&allowed(""))
+        .cloned()
+        .collect();
+    let objects = "arn:aws:s3:::mine/splits/s/verify/*";
+    let state = "arn:aws:dynamodb:eu-central-1:123456789012:table/dynasplit-s";
+    assert_eq!(
+        more,
+        [
+            format!("dynamodb:DeleteItem {state}"),
+            format!("s3:DeleteObject {objects}"),
+            format!("s3:GetObject {objects}"),
+            "s3:ListBucket arn:aws:s3:::mine".to_owned(),
+            format!("s3:PutObject {objects}"),
+        ]
+    );
+}
+
+#[test]
 fn a_policy_allows_to_send_the_events_of_the_plan_and_no_others() {
     let arn = |service: &str, name: &str| format!("arn:aws:{service}:eu-central-1:123456789012:{name}");
     let (topic, queue, bus) = (

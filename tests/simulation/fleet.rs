@@ -6,6 +6,8 @@
 //! `cargo test --test simulation fleet` runs small fleets and larger ones. `DYNASPLIT_FLEET=256,2000` names another size of the larger
 //! ones: how many workers share how many shards or segments.
 
+mod shared_verify;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -151,8 +153,13 @@ fn simulated<T: Send>(work: impl AsyncFnOnce() -> T + Send) -> T {
 impl Fleet {
     /// A split whose source is empty.
     async fn new(shards: usize, lease: Duration) -> Self {
+        Box::pin(Self::paged(shards, lease, 100)).await
+    }
+
+    /// The same, with so many items in a page.
+    async fn paged(shards: usize, lease: Duration, page_items: usize) -> Self {
         let engine = Engine::new(Habits {
-            page_items: 100,
+            page_items,
             page_records: 100,
             shards: shards as u64,
             creation_ms: 250,

@@ -194,6 +194,7 @@ fn findings(done: &Done) -> (Option<i32>, Value, BTreeSet<String>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn processes_that_share_a_verify_find_what_one_finds() {
+    in_the_long_run!(processes_that_share_a_verify_find_what_one_finds);
     let scene = Scene::set().await;
     let one = scene.single().await;
     let [first, second] = [scene.share("clean", &[]), scene.share("clean", &[])];
@@ -262,7 +263,6 @@ async fn a_process_that_differs_or_has_no_folder_is_refused() {
     for (more, named) in [
         (&["--service", "orders"][..], "--service"),
         (&["--patience", "9"], "--patience"),
-        (&["--anyway"], "--anyway"),
     ] {
         refused(scene.share("one", more).await, named);
     }
@@ -329,6 +329,7 @@ async fn a_process_dies_in_each_phase_and_the_others_finish() {
 /// counts for nothing when it wakes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_wakes_after_its_lease_commits_nothing() {
+    in_the_long_run!(a_process_that_wakes_after_its_lease_commits_nothing);
     let scene = Scene::set().await;
     let words = Scene::sharing("woken", &[]);
     let mut first = scene.cli.armed("s3.object.before@2=stop").start(&words);

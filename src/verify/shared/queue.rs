@@ -139,6 +139,19 @@ impl TaskQueue {
         }
     }
 
+    /// Another process has a task that seemed to be free.
+    pub fn is_taken(&mut self, task: VerifyTask) {
+        let unread = || Seen {
+            stored: Stored {
+                value: VerifyTaskRecord::new(task),
+                revision: 0,
+            },
+            is_free: false,
+        };
+        self.tasks.entry(task).or_insert_with(unread).is_free = false;
+        self.is_stale();
+    }
+
     /// This process has done a task.
     pub fn is_done(&mut self, task: VerifyTask) {
         self.done.insert(task);

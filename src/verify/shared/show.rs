@@ -10,6 +10,10 @@ use crate::verify::result::VerifyResult;
 use crate::verify::sorting::blocking;
 use crate::verify::verification::Verify;
 use crate::worker::RunError;
+use futures::StreamExt;
+
+/// Records that are removed at the same time.
+const REMOVED_AT_ONCE: usize = 16;
 
 impl Verify {
     /// The result, with as many mismatches as this process was told to show.
@@ -59,8 +63,14 @@ impl Verify {
     async fn remove(&self, verify: &SharedVerifyRecord, folder: &Folder) -> Result<(), RunError> {
         let store = &self.split.store;
         for id in verify.former.iter().chain([&verify.id]) {
-            for (name, stored) in store.list::<VerifyTaskRecord>(&VerifyTaskRecord::all(id)).await? {
-                match store.delete(&name, stored.revision).await {
+            let tasks = store.list::<VerifyTaskRecord>(&VerifyTaskRecord::all(id)).await?;
+            let removed: Vec<_> = tasks
+                .iter()
+                .map(|(name, stored)| store.delete(name, stored.revision))
+                .collect();
+            let mut removed = futures::stream::iter(removed).buffer_unordered(REMOVED_AT_ONCE);
+            while let Some(ended) = removed.next().await {
+                match ended {
                     // Another process removes them as well, or gives its lease back at this moment.
                     Ok(()) | Err(StateError::Conflict { .. }) => {}
                     Err(error) => return Err(error.into()),

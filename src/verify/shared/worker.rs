@@ -12,6 +12,7 @@ use crate::verify::result::VerifyResult;
 use crate::verify::sorting::blocking;
 use crate::verify::verification::Verify;
 use crate::worker::{LeasedRecord, Members, RunError};
+use futures::future::join_all;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,12 +137,14 @@ impl Verify {
             let wanted = at_once(phase, progress.all, processes);
             let scans =
                 queue.found(|task| matches!(task, VerifyTask::Target { .. } | VerifyTask::Source { .. }));
-            for (task, stored) in queue.free(&running, salt) {
-                if running.len() >= wanted {
-                    break;
-                }
-                let Some(leased) = self.take(share, owner, task, stored).await? else {
-                    queue.is_stale();
+            let mut free = queue.free(&running, salt);
+            free.truncate(wanted.saturating_sub(running.len()));
+            let taken = free
+                .into_iter()
+                .map(async |(task, stored)| (task, self.take(share, owner, task, stored).await));
+            for (task, leased) in join_all(taken).await {
+                let Some(leased) = leased? else {
+                    queue.is_taken(task);
                     continue;
                 };
                 if task == VerifyTask::Sum {
@@ -166,11 +169,17 @@ impl Verify {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => {}
-                ended = tasks.join_next(), if !tasks.is_empty() => {
-                    let Some(ended) = ended else { continue };
-                    let (task, end) = ended.map_err(|error| RunError::Failed(error.to_string()))?;
-                    running.remove(&task);
-                    self.note_end(&mut queue, task, end).await?;
+                first = tasks.join_next(), if !tasks.is_empty() => {
+                    let mut next = first;
+                    while let Some(ended) = next {
+                        let (task, end) = ended.map_err(|error| RunError::Failed(error.to_string()))?;
+                        running.remove(&task);
+                        self.note_end(&mut queue, task, end).await?;
+                        next = tasks.try_join_next();
+                    }
+                    if queue.free(&running, salt).is_empty() {
+                        queue.is_stale();
+                    }
                 }
                 () = tokio::time::sleep(POLL) => {}
             }
@@ -196,13 +205,15 @@ impl Verify {
         task: VerifyTask,
         end: Result<TaskEnd, RunError>,
     ) -> Result<(), RunError> {
-        queue.is_stale();
         match end {
             Ok(TaskEnd::Done) => {
                 queue.is_done(task);
                 Ok(())
             }
-            Ok(TaskEnd::Lost) => Ok(()),
+            Ok(TaskEnd::Lost) => {
+                queue.is_taken(task);
+                Ok(())
+            }
             // Others are read first, and then it is tried once more.
             Err(RunError::HotRange { .. }) if !queue.is_hot(task) => Ok(()),
             // Another process has summed up, and removed what this task was about to read.

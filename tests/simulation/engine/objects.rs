@@ -83,6 +83,12 @@ impl Engine {
             "GetObject" => self.get_object(body),
             "HeadObject" => self.head_object(body),
             "CopyObject" => self.copy_object(body),
+            "DeleteObject" => {
+                let request = Request::of(body, &["Bucket", "Key", OWNER])?;
+                let key = request.text("Key")?;
+                self.owned(&request)?.remove(key);
+                Ok(with_headers(json!({})))
+            }
             "ListObjectsV2" => self.list_objects(body),
             "GetBucketLifecycleConfiguration" => {
                 self.owned(&Request::of(body, &["Bucket", OWNER])?)?;
@@ -234,12 +240,14 @@ impl Engine {
             "prefix",
             "delimiter",
             "continuation-token",
+            "start-after",
             OWNER,
         ];
         let request = Request::of(body, &known)?;
         let prefix = request.optional("prefix").unwrap_or_default().to_owned();
         let delimiter = request.optional("delimiter");
-        let after = request.optional("continuation-token").map(str::to_owned);
+        let after = request.optional("continuation-token");
+        let after = after.or(request.optional("start-after")).map(str::to_owned);
         let bucket = self.owned(&request)?;
         // An entry is an object, or a folder that stands for all keys with its beginning.
         let mut entries: BTreeMap<String, Option<&Object>> = BTreeMap::new();

@@ -176,7 +176,7 @@ impl Sort {
             "PutItem" | "DeleteItem" | "UpdateItem" => Self::Write,
             "PutObject" => Self::Upload,
             // A second request with the same token asks for the same thing.
-            "CopyObject" | "ImportTable" | "ExportTableToPointInTime" => Self::Write,
+            "CopyObject" | "DeleteObject" | "ImportTable" | "ExportTableToPointInTime" => Self::Write,
             // It names no id: a late one may meet another table.
             "DeleteTable" => Self::Write,
             "GetObject" | "HeadObject" | "ListObjectsV2" => Self::Read,

@@ -66,6 +66,7 @@ pub fn asked(request: &HttpRequest) -> (String, Json) {
         }
         ("GET", false, "") => "GetObject",
         ("HEAD", false, "") => "HeadObject",
+        ("DELETE", false, "") => "DeleteObject",
         ("GET", true, "") => "ListObjectsV2",
         ("GET", true, "lifecycle") => "GetBucketLifecycleConfiguration",
         ("GET", true, "encryption") => "GetBucketEncryption",

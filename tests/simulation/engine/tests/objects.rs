@@ -69,6 +69,9 @@ fn conditions_of_writes_and_copies_hold() {
     assert_eq!(empty.status, 416);
     assert!(engine.unsupported.is_empty(), "{:?}", engine.unsupported);
     ask(&mut engine, "DeleteObject", json!({ "Key": "a/1" }));
+    assert_eq!(ask(&mut engine, "GetObject", json!({ "Key": "a/1" })).status, 404);
+    assert!(engine.unsupported.is_empty(), "{:?}", engine.unsupported);
+    ask(&mut engine, "RestoreObject", json!({ "Key": "a/1" }));
     ask(
         &mut engine,
         "HeadObject",
