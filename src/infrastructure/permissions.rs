@@ -358,6 +358,7 @@ impl Resources<'_> {
                     "dynamodb:Query",
                     "dynamodb:PutItem",
                     "dynamodb:UpdateItem",
+                    "dynamodb:DeleteItem",
                 ],
                 self.state.clone(),
             ),
@@ -400,11 +401,6 @@ impl Resources<'_> {
                 vec![objects],
             ),
             Statement::new("ListTheSharedVerify", &["s3:ListBucket"], vec![bucket]),
-            Statement::new(
-                "RemoveTheTasksOfTheVerify",
-                &["dynamodb:DeleteItem"],
-                self.state.clone(),
-            ),
         ]
     }
 

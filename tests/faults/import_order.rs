@@ -246,6 +246,7 @@ async fn a_death_at_each_step_is_continued_by_the_same_command() {
 /// no table.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_replaced_process_writes_is_not_imported() {
+    in_the_long_run!(what_a_replaced_process_writes_is_not_imported);
     let scene = Scene::set(92, Mode::Sequence).await;
     let tail = scene.begin().await;
     let mut first = scene.stage.cli.armed("s3.object.before@4=stop").start(IMPORT);
@@ -281,6 +282,7 @@ async fn what_a_replaced_process_writes_is_not_imported() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_processes_share_the_segments_and_import_each_table_once() {
+    in_the_long_run!(two_processes_share_the_segments_and_import_each_table_once);
     let scene = Scene::set(93, Mode::Sequence).await;
     let writers = scene.writers().await;
     let tail = scene.begin().await;
@@ -566,6 +568,7 @@ async fn imports_beyond_the_quotas_are_not_chosen_and_are_told() {
 /// The lanes are so far behind that they could not catch up after an import: the order is given up before the first request.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_imported_if_the_lanes_could_not_catch_up_afterwards() {
+    in_the_long_run!(nothing_is_imported_if_the_lanes_could_not_catch_up_afterwards);
     let scene = Scene::set(98, Mode::Sequence).await;
     let tail = scene.begin().await;
     scene.dies(IMPORT, "bulk.landed").await;
@@ -751,6 +754,7 @@ async fn a_server_that_ignores_conditions_is_refused() {
 /// The object that the record names was replaced or removed by somebody: it is not imported.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_object_that_somebody_replaced_is_not_imported() {
+    in_the_long_run!(an_object_that_somebody_replaced_is_not_imported);
     let scene = Scene::set(103, Mode::Sequence).await;
     let tail = scene.begin().await;
     scene.dies(IMPORT, "bulk.landed").await;

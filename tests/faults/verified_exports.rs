@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::course::{copied, delete, order, put, set};
 use crate::support::faulty::Script;
+use crate::support::long::in_the_long_run;
 use crate::support::objects::Objects;
 use crate::support::process::Cli;
 use crate::support::stage::Stage;
@@ -156,6 +157,7 @@ async fn a_verify_with_exports_reads_no_table_and_finds_what_is_missing_now() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_verify_with_exports_ends_no_duty_and_keeps_where_the_lanes_stood() {
+    in_the_long_run!(a_verify_with_exports_ends_no_duty_and_keeps_where_the_lanes_stood);
     let scene = Scene::set(81).await;
     let source = &scene.stage.trial.source;
     for id in 0..20 {

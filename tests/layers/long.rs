@@ -82,7 +82,7 @@ fn a_test_that_is_left_to_the_long_run_has_one_of_its_kind_that_is_not() {
 /// A test, as the pages name it: the folder first.
 fn named(binary: &str, test: &str) -> String {
     match binary {
-        "cli" => format!("cli::{test}"),
+        "cli" | "model" => format!("{binary}::{test}"),
         _ => test.to_owned(),
     }
 }

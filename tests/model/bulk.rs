@@ -5,6 +5,7 @@ use crate::image::of;
 use crate::plans::Layout;
 use crate::rule::Rule;
 use crate::split::{exact, layout_or_all, layouts, needs};
+use crate::support::long::in_the_long_run;
 
 fn bulk(layout: Layout) -> Bounds {
     Bounds {
@@ -81,6 +82,7 @@ fn copied_beside_clocks_that_go_back() {
 
 #[test]
 fn what_the_bulk_order_needs() {
+    in_the_long_run!(what_the_bulk_order_needs);
     for layout in layout_or_all(Layout::Sequence) {
         needs(
             "bulk",

@@ -5,6 +5,7 @@ use crate::image::{NOBODY, of};
 use crate::plans::Layout;
 use crate::rule::Rule;
 use crate::split::{exact, layout_or_all, layouts, needs};
+use crate::support::long::in_the_long_run;
 
 /// Without timestamps, a clock that moves says nothing new.
 fn steps(layout: Layout, steps: &[i8]) -> Vec<i8> {
@@ -148,6 +149,7 @@ fn two_lanes() {
 
 #[test]
 fn everything_goes_wrong() {
+    in_the_long_run!(everything_goes_wrong);
     many("trouble", trouble);
     exact("core, trouble, clocks that move", &times());
 }
@@ -169,6 +171,7 @@ fn a_page_without_an_answer() {
 
 #[test]
 fn what_is_known_to_be_answered_is_not_waited_for() {
+    in_the_long_run!(what_is_known_to_be_answered_is_not_waited_for);
     for layout in layout_or_all(Layout::Sequence) {
         needs("core, trouble", &trouble(layout), &[Rule::DeadUnsettled]);
         let name = "core, a page without an answer";
@@ -272,6 +275,7 @@ fn guards() {
 
 #[test]
 fn what_lands_late_is_waited_for() {
+    in_the_long_run!(what_lands_late_is_waited_for);
     let rules = [
         Rule::PagesLand,
         Rule::SweepConditional,

@@ -14,6 +14,7 @@ mod step;
 mod world;
 
 use crate::proof::{breaks, holds};
+use crate::support::long::in_the_long_run;
 use run::Cutover;
 use state::Bounds;
 
@@ -168,6 +169,7 @@ const NEEDED: [(Rule, Bounds); 22] = [
 
 #[test]
 fn what_a_cutover_needs() {
+    in_the_long_run!(what_a_cutover_needs);
     for (rule, bounds) in NEEDED {
         breaks(
             &format!("cutover, without {rule:?}"),

@@ -8,6 +8,7 @@
 use crate::bounds::large;
 use crate::effort::effort;
 use crate::proof::{Judged, breaks, holds, promise};
+use crate::support::long::in_the_long_run;
 use stateright::{Model, Property};
 use std::fmt;
 
@@ -526,6 +527,7 @@ fn a_heal_beside_a_live_tail_leaves_only_what_came_and_went() {
 
 #[test]
 fn what_a_heal_needs() {
+    in_the_long_run!(what_a_heal_needs);
     for rule in [
         Rule::PinFirst,
         Rule::LowestTime,

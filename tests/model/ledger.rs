@@ -10,6 +10,7 @@ mod world;
 
 use crate::effort::effort;
 use crate::proof::{breaks, holds};
+use crate::support::long::in_the_long_run;
 use run::Model;
 
 /// The rules, each of which can be left out.
@@ -132,6 +133,7 @@ fn lost_is_named(name: &str, bounds: Bounds) {
 
 #[test]
 fn a_ledger_that_keeps_up_bridges_any_absence() {
+    in_the_long_run!(a_ledger_that_keeps_up_bridges_any_absence);
     // Half of the states of one step more.
     let time = if effort() > 1 { PROMPT.time } else { 3 };
     lost_is_named("keeps up", Bounds { time, ..PROMPT });

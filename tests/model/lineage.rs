@@ -7,6 +7,7 @@ mod run;
 mod stream;
 mod tail;
 
+use crate::support::long::in_the_long_run;
 use run::Lineage;
 use stream::{Hours, Stream};
 use tail::Tail;
@@ -238,6 +239,7 @@ fn a_child_that_does_not_wait_for_its_parent() {
 
 #[test]
 fn a_child_that_waits_for_another_lane() {
+    in_the_long_run!(a_child_that_waits_for_another_lane);
     let rules = Rules {
         own_parent: false,
         ..Rules::ALL

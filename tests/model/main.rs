@@ -11,8 +11,14 @@
 
 #![allow(clippy::unwrap_used)] // Clippy excuses test functions, but not what they share.
 
-#[path = "../support/effort.rs"]
-mod effort;
+/// What the models share with the other tests.
+#[path = "../support"]
+mod support {
+    pub mod effort;
+    pub mod long;
+}
+
+use support::effort;
 
 mod action;
 mod bounds;

@@ -26,9 +26,8 @@ pub use table::focus;
 
 /// Rules that are tried at the usual effort, each in one mode; the first seed that found it when this was measured; and whether small
 /// runs find it.
-const USUAL: [(Rule, Mode, u64, bool); 8] = [
+const USUAL: [(Rule, Mode, u64, bool); 7] = [
     (Rule::BothImages, Mode::Timestamp, 1, true),
-    (Rule::EveryTouchedKey, Mode::Timestamp, 8, false),
     (Rule::TailTies, Mode::Timestamp, 1, true),
     (Rule::AgeGap, Mode::Timestamp, 1, false),
     (Rule::Settled, Mode::Timestamp, 1, true),
