@@ -213,7 +213,13 @@ async fn processes_that_share_a_verify_find_what_one_finds() {
 
     scene.spoil().await;
     // The name stands for the verify that has ended: its result is shown again.
-    assert_eq!(findings(&scene.share("clean", &[]).await), findings(&one));
+    let again = scene.share("clean", &[]).await;
+    assert_eq!(findings(&again), findings(&one));
+    let notes = result(&again)["notes"].to_string();
+    assert!(
+        notes.contains("the shared verify 'clean', which ended"),
+        "{notes}"
+    );
     let list = scene.directory.path().join("mismatches.jsonl");
     let list = list.to_str().expect("a path");
     let few = ["--limit", "2", "--list", list];

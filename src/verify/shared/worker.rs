@@ -5,6 +5,7 @@ use super::outcomes::Beginning;
 use super::queue::{Standing, TaskQueue};
 use super::task::{SORTS_AT_ONCE, Share, Task, TaskEnd};
 use crate::dynamo::chance;
+use crate::model::duration;
 use crate::state::{Owner, SplitRecord, Stored, VerifyPhase, VerifyTask, VerifyTaskRecord};
 use crate::verify::mismatch_list::MismatchList;
 use crate::verify::passes::Run;
@@ -62,8 +63,14 @@ impl Verify {
         let path = self.options.list.clone();
         blocking(move || MismatchList::open(0, path.as_deref())).await?;
         let joined = self.join(name, record, &places).await?;
-        if joined.verify.end.is_some() {
-            return self.ended(&joined).await;
+        if let Some(end) = &joined.verify.end {
+            let ago = duration(self.split.now_ms().saturating_sub(end.ended_ms));
+            let mut result = self.ended(&joined).await?;
+            // Whoever gives the same name every night would believe the first night.
+            result.notes.push(format!(
+                "this is the result of the shared verify '{name}', which ended {ago} ago: to verify again, give another name"
+            ));
+            return Ok(result);
         }
         self.split.store.runs();
         let halt = self.stop.child_token();
