@@ -6,6 +6,7 @@ use super::object::{ListedObject, PutIf, StoredObject};
 use crate::dynamo::{Failure, retry_transient};
 use crate::fault;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::primitives::ByteStream;
 use futures::StreamExt;
 use std::path::Path;
@@ -175,20 +176,7 @@ impl Bucket {
     pub async fn list(&self, prefix: &str) -> Result<Vec<ListedObject>, ExportError> {
         let (mut found, mut next) = (Vec::new(), None);
         for _ in 0..MOST_PAGES {
-            let page = retry_transient(|| async {
-                let request = self.client().list_objects_v2().bucket(self.name()).prefix(prefix);
-                let sent = request
-                    .set_expected_bucket_owner(self.owner().map(str::to_owned))
-                    .set_continuation_token(next.clone())
-                    .send()
-                    .await;
-                sent.map_err(|error| {
-                    let mut failure = self.failed(LIST, prefix, &error);
-                    failure.resource = format!("arn:aws:s3:::{}", self.name());
-                    failure
-                })
-            });
-            let page = page.await.map_err(ExportError::of)?;
+            let page = self.page(prefix, (next.clone(), None)).await?;
             found.extend(page.contents().iter().map(|object| {
                 ListedObject {
                     key: object.key().unwrap_or_default().to_owned(),
@@ -210,6 +198,29 @@ impl Bucket {
         })
     }
 
+    /// A page of the objects whose keys begin with a prefix: the one of a token, or the one after a key.
+    async fn page(
+        &self,
+        prefix: &str,
+        (token, after): (Option<String>, Option<String>),
+    ) -> Result<ListObjectsV2Output, ExportError> {
+        let page = retry_transient(|| async {
+            let request = self.client().list_objects_v2().bucket(self.name()).prefix(prefix);
+            let sent = request
+                .set_expected_bucket_owner(self.owner().map(str::to_owned))
+                .set_continuation_token(token.clone())
+                .set_start_after(after.clone())
+                .send()
+                .await;
+            sent.map_err(|error| {
+                let mut failure = self.failed(LIST, prefix, &error);
+                failure.resource = format!("arn:aws:s3:::{}", self.name());
+                failure
+            })
+        });
+        page.await.map_err(ExportError::of)
+    }
+
     /// Removes all objects whose keys begin with a prefix, however many there are. Objects that are written meanwhile may stay. Needs
     /// `s3:ListBucket` and `s3:DeleteObject`.
     ///
@@ -218,20 +229,7 @@ impl Bucket {
     pub async fn remove_all(&self, prefix: &str) -> Result<(), ExportError> {
         let mut after: Option<String> = None;
         loop {
-            let page = retry_transient(|| async {
-                let request = self.client().list_objects_v2().bucket(self.name()).prefix(prefix);
-                let sent = request
-                    .set_expected_bucket_owner(self.owner().map(str::to_owned))
-                    .set_start_after(after.clone())
-                    .send()
-                    .await;
-                sent.map_err(|error| {
-                    let mut failure = self.failed(LIST, prefix, &error);
-                    failure.resource = format!("arn:aws:s3:::{}", self.name());
-                    failure
-                })
-            });
-            let page = page.await.map_err(ExportError::of)?;
+            let page = self.page(prefix, (None, after.clone())).await?;
             let keys: Vec<String> = page
                 .contents()
                 .iter()
