@@ -504,6 +504,9 @@ pub struct VerifyService {
     /// Source items that are invalid for the service: dead letters.
     #[serde(default)]
     pub invalid: u64,
+    /// Mismatches in which the target holds a newer timestamp than the source.
+    #[serde(default)]
+    pub newer: u64,
     /// The fingerprint of the service that was verified.
     pub fingerprint: String,
 }

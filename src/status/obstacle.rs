@@ -91,8 +91,9 @@ impl Obstacle {
     }
 }
 
-/// What a person can do if something other than dynasplit wrote the targets of these services.
-pub(crate) fn foreign_advice(services: &[&str]) -> String {
+/// What a person can do if something other than dynasplit wrote the targets of these services, or seems to have written them:
+/// after changes were lost, a target is newer than the source also if the application wrote an older timestamp.
+pub(crate) fn foreign_advice(services: &[&str], lost_changes: bool) -> String {
     let switches: Vec<String> = services
         .iter()
         .map(|service| format!("`dynasplit switched --unproven --service {service}`"))
@@ -104,9 +105,14 @@ pub(crate) fn foreign_advice(services: &[&str]) -> String {
     format!(
         "find out who writes the target of {owner}; `dynasplit verify --list FILE` lists the keys. If {owner} already {} {its} own \
          table, run {}. Otherwise, stop the writer, then run `dynasplit verify --repair --discard-target-writes`, which overwrites \
-         what it wrote",
+         what it wrote{}",
         if services.len() == 1 { "writes" } else { "write" },
-        switches.join(", ")
+        switches.join(", "),
+        if lost_changes {
+            ". If nobody writes it, the application gave items an older timestamp while changes were lost: the same repair corrects them"
+        } else {
+            ""
+        }
     )
 }
 

@@ -11,7 +11,7 @@ use super::lane_status::LaneStatus;
 use super::obstacle::{COLLISION_ADVICE, Obstacle, ObstacleKind, foreign_advice};
 use super::split_status::{SplitStatus, WorkerStatus};
 use crate::model::{counted, duration};
-use crate::state::{BackfillRecord, ShardRecord, SplitRecord, TombstonePhase, VerifyRecord};
+use crate::state::{BackfillRecord, RepairScope, ShardRecord, SplitRecord, TombstonePhase, VerifyRecord};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A lane with a longer lag is not caught up. Creation times are rounded down, on one engine to the minute.
@@ -315,10 +315,18 @@ fn leftovers(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
                 format!(
                     "a repair was mandatory and was made, and no clean verify has confirmed it yet: {reason}"
                 ),
-                VERIFY,
+                VERIFY.to_owned(),
             )
         } else {
-            (format!("a repair is mandatory: {reason}"), REPAIR)
+            let refused = status
+                .verify
+                .as_ref()
+                .map_or_else(Vec::new, |verify| left_alone(verify, known));
+            let next = match refused.as_slice() {
+                [] => REPAIR.to_owned(),
+                services => foreign_advice(services, true),
+            };
+            (format!("a repair is mandatory: {reason}"), next)
         };
         found.add(ObstacleKind::RepairRequired, None, what, next);
     }
@@ -470,6 +478,16 @@ fn verifying(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
     }
 }
 
+/// The services whose tables a repair after lost changes leaves alone, because they hold something newer than the source.
+fn left_alone<'a>(verify: &'a VerifyRecord, known: &Known<'_>) -> Vec<&'a str> {
+    let services = verify.services.iter().filter(|(name, found)| {
+        found.newer > 0
+            && known.planned.iter().any(|(planned, _)| planned == *name)
+            && known.record.repair_scope(name) == Some(RepairScope::LostChanges)
+    });
+    services.map(|(name, _)| name.as_str()).collect()
+}
+
 fn not_clean(verify: &VerifyRecord, unproven: &[&str], known: &Known<'_>, found: &mut Found) {
     let what = match verify.findings() {
         named if named.is_empty() => "the last verify was not clean".to_owned(),
@@ -484,7 +502,8 @@ fn not_clean(verify: &VerifyRecord, unproven: &[&str], known: &Known<'_>, found:
         .map(|(name, _)| name.as_str())
         .collect();
     // Each service needs a reason of its own.
-    let is_unexplained = |name: &&str| known.record.repair_scope(name).is_none();
+    let left_alone = left_alone(verify, known);
+    let is_unexplained = |name: &&str| known.record.repair_scope(name).is_none() || left_alone.contains(name);
     let foreign: Vec<&str> = wrong.iter().copied().filter(is_unexplained).collect();
     let next = if verify.only_collisions() {
         COLLISION_ADVICE.to_owned()
@@ -493,7 +512,7 @@ fn not_clean(verify: &VerifyRecord, unproven: &[&str], known: &Known<'_>, found:
     } else if foreign.is_empty() {
         REPAIR.to_owned()
     } else {
-        foreign_advice(&foreign)
+        foreign_advice(&foreign, !left_alone.is_empty())
     };
     found.add_for(ObstacleKind::NotClean, unproven, what, next);
 }

@@ -55,8 +55,6 @@ pub(super) struct Settled {
     pub undelivered_keys: u64,
     /// Confirmed mismatches in which several source keys are involved.
     pub collisions: u64,
-    /// Confirmed mismatches in which the target is newer than the source: no lost change explains them.
-    pub newer: u64,
     /// Keys that could not be read.
     pub hot: HotKeys,
 }
@@ -131,7 +129,6 @@ impl Settled {
             undelivered: CandidateFile::new(dir.clone()),
             undelivered_keys: 0,
             collisions: 0,
-            newer: 0,
             hot: HotKeys::default(),
         }
     }
@@ -288,7 +285,7 @@ impl Recheck {
                             }
                         }
                         Outcome::Mismatch(class) => {
-                            settled.newer += u64::from(target_is_newer);
+                            settled.report.newer += u64::from(target_is_newer);
                             self.confirm(pending, class, &mut verdicts, settled);
                         }
                     }

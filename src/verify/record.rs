@@ -292,6 +292,7 @@ impl Baseline {
                     .collect(),
                 unsettled: report.unsettled,
                 invalid: report.invalid,
+                newer: report.newer,
                 fingerprint: fingerprint.unwrap_or_default(),
             };
             services.insert(report.service.clone(), service);

@@ -235,6 +235,11 @@ async fn a_restart_of_the_tail_does_not_explain_items_that_are_newer_than_the_so
     assert_own_writes_stand(&stage).await;
     let status = cli.status().await;
     assert!(obstacles(&status).contains("restarted"), "{status:#}");
+    // The advice leads on: to repeat the same repair would be refused forever.
+    for advice in [&refused.stdout, &obstacles(&status)] {
+        assert!(advice.contains("--discard-target-writes"), "{advice}");
+        assert!(advice.contains("If nobody writes it"), "{advice}");
+    }
     tail.signal("TERM");
     tail.end().await.with_code(&["replicate"], 0);
 }

@@ -202,7 +202,34 @@ fn mismatches_that_nothing_explains_lead_to_no_repair() {
         all.iter().all(|obstacle| !obstacle.next.contains("--discard")),
         "{all:?}"
     );
-    // But not those of a service that the reason does not concern.
+    // But not if a target holds something newer, which such a repair does not overwrite.
+    explained.require_repair("the tail was restarted", ["a"], RepairScope::LostChanges);
+    explained.repair_scopes = [("a".to_owned(), RepairScope::LostChanges)].into();
+    let all = found(&status, &explained, &["a", "b"]);
+    assert!(all.iter().all(|obstacle| !obstacle.next.contains("--discard")));
+    status
+        .verify
+        .as_mut()
+        .unwrap()
+        .services
+        .get_mut("a")
+        .unwrap()
+        .newer = 1;
+    let all = found(&status, &explained, &["a", "b"]);
+    let newer = all
+        .iter()
+        .find(|obstacle| obstacle.next.contains("--discard"))
+        .unwrap();
+    assert!(newer.next.contains("If nobody writes it"), "{newer}");
+    status
+        .verify
+        .as_mut()
+        .unwrap()
+        .services
+        .get_mut("a")
+        .unwrap()
+        .newer = 0;
+    // Nor those of a service that the reason does not concern.
     explained.end_repair_duty();
     explained.require_repair("the switch of b was taken back", ["b"], RepairScope::AnyItem);
     let all = found(&status, &explained, &["a", "b"]);
@@ -243,6 +270,11 @@ fn after_the_mandatory_repair_a_verify_is_next() {
         duty.expect("the duty stays until a verify is clean").next
     };
     assert!(next(&status).contains("--repair"));
+    assert!(!next(&status).contains("--discard"));
+    // That repair leaves a table alone that holds something newer: to advise it again and again leads nowhere.
+    let found = status.verify.as_mut().unwrap().services.get_mut("a").unwrap();
+    found.newer = 1;
+    assert!(next(&status).contains("--discard"));
     status.verify.as_mut().unwrap().repaired_for = required.repair_duty();
     assert!(!next(&status).contains("--repair"));
 }

@@ -44,6 +44,10 @@ pub struct ServiceReport {
     pub invalid: u64,
     /// Confirmed mismatches; expired items are counted here too, and are no fault.
     pub mismatches: ClassCounts,
+    /// Those of them in which the target is newer than the source: a lost change explains them only if the application
+    /// wrote an older timestamp.
+    #[serde(default)]
+    pub newer: u64,
     /// Both sides were read and compared to the end.
     pub complete: bool,
 }
@@ -97,6 +101,7 @@ impl ServiceReport {
             all.tombstones += range.tombstones;
             all.invalid += range.invalid;
             all.mismatches.add_all(&range.mismatches);
+            all.newer += range.newer;
             complete = Some(complete.unwrap_or(true) && range.complete);
         }
         all.complete = complete.unwrap_or(false);

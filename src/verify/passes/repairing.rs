@@ -100,7 +100,7 @@ impl Run {
             let scope = self.scope(&record, service);
             let is_explained = match scope {
                 None => found.repairable.is_empty(),
-                Some(RepairScope::LostChanges) => found.newer == 0,
+                Some(RepairScope::LostChanges) => found.report.newer == 0,
                 Some(RepairScope::AnyItem) => true,
             };
             let mut work = Work {
