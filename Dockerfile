@@ -8,6 +8,7 @@ FROM rust:1.95-alpine AS build
 RUN apk add --no-cache build-base cmake linux-headers perl
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
+COPY tests/model/Cargo.toml ./tests/model/Cargo.toml
 COPY src ./src
 COPY benches ./benches
 # On Alpine, the target is musl, and the binary is static. The symbols would be a quarter of it.

@@ -247,7 +247,7 @@ fn ends(group: &Group) -> Group {
 fn put(fields: &VersionFields, versions: &Versions, wanted: Desired, version: &GroupVersion) -> Write {
     let mut item = wanted.item;
     if let (Versions::Sequence, Some(stamp)) = (versions, &version.highest) {
-        debug_assert_eq!(fields.live, VERSION_ATTRIBUTE);
+        assert_eq!(fields.live, VERSION_ATTRIBUTE);
         item.insert(VERSION_ATTRIBUTE.to_owned(), stamp.to_value());
     }
     let guard = in_stream_order(version.last.as_ref(), version.backwards);

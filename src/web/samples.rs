@@ -33,7 +33,7 @@ impl Samples {
 
     /// Adds a sample, with the values of the metric's labels in their order.
     pub fn add(&mut self, metric: &'static Metric, labels: &[&str], value: f64) {
-        debug_assert_eq!(metric.labels.len(), labels.len(), "the labels of {}", metric.name);
+        assert_eq!(metric.labels.len(), labels.len(), "the labels of {}", metric.name);
         self.0.push(Sample {
             metric,
             labels: labels.iter().map(|&label| label.to_owned()).collect(),

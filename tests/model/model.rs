@@ -7,7 +7,7 @@
 //! (`cargo test --test model -- --nocapture`).
 //!
 //! With `DYNASPLIT_EFFORT=100` the same models are explored within larger bounds: more records at once, more deaths, more
-//! kinds of writes, all three ways to keep a version. That takes hours, so build with `--release`.
+//! kinds of writes, all three ways to keep a version. That takes hours.
 
 #![allow(clippy::unwrap_used)] // Clippy excuses test functions, but not what they share.
 
