@@ -697,6 +697,7 @@ async fn events_end_at_a_switch_with_what_came_before_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_pause_at_a_cutover_and_continue_after_a_rollback() {
+    in_the_long_run!(events_pause_at_a_cutover_and_continue_after_a_rollback);
     let destination = Destination::new();
     let receiver = destination.start();
     let fence = "unrouted: fail\nfence: { manual: all writers, prove-for: 1 }\ndrain: { quiet-for: 1 }\n";

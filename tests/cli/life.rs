@@ -1,6 +1,7 @@
 //! A whole split by the commands, as a script would run it: every result is one JSON document.
 
 use crate::shell::{Said, Shell};
+use crate::support::long::in_the_long_run;
 use crate::support::{Engine, table};
 use crate::tables::PLAN;
 use std::time::{Duration, Instant};
@@ -196,6 +197,7 @@ fn a_rehearsal_prints_plain_lines_in_a_pipe() {
 
 #[test]
 fn a_rehearsal_of_the_bulk_order_is_exact_too() {
+    in_the_long_run!(a_rehearsal_of_the_bulk_order_is_exact_too);
     let shell = Shell::new(include_str!("../../plans/clients-and-people.yaml"));
     let words =
         "rehearse plan.yaml --items 300 --writes-per-second 40 --seconds 6 --order bulk --output json";

@@ -109,6 +109,7 @@ async fn a_worker_that_wakes_after_complete_writes_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lane_that_stood_still_before_its_writes_lets_its_successor_win() {
+    in_the_long_run!(a_lane_that_stood_still_before_its_writes_lets_its_successor_win);
     let stage = Stage::set(Engine::embedded().await, Mode::Sequence).await;
     let cli = &stage.cli;
     let first = cli.begin().await;

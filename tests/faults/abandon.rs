@@ -5,6 +5,7 @@ use dynasplit::state::{ServiceRecord, StateError, Store};
 
 use super::course::{copied, put, seen, set};
 use crate::support::faulty::Script;
+use crate::support::long::in_the_long_run;
 use crate::support::process::{Cli, lanes};
 use crate::support::stage::Stage;
 use crate::support::table;
@@ -60,6 +61,7 @@ fn without_names(stage: &Stage) -> Cli {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_split_goes_on_without_a_service_that_is_given_up() {
+    in_the_long_run!(a_split_goes_on_without_a_service_that_is_given_up);
     let stage = set(Script::quiet(71), Mode::Sequence).await;
     let (client, cli, trial) = (&stage.client, &stage.cli, &stage.trial);
     for id in 0..5 {

@@ -109,6 +109,7 @@ async fn what_is_left_undone_of_a_batch_is_put_until_it_lands() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_without_batches_puts_item_by_item_and_says_so() {
+    in_the_long_run!(a_role_without_batches_puts_item_by_item_and_says_so);
     let stage = loaded(52, Mode::Timestamp).await;
     let tail = begin(&stage).await;
     let rule = Rule::new(Fault::Denied).on(&[BATCH]).table(&stage.trial.orders);
@@ -241,6 +242,7 @@ async fn the_hold_outlives_the_copy_and_the_workers() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lane_that_is_held_says_so_also_when_it_has_nothing_to_do() {
+    in_the_long_run!(a_lane_that_is_held_says_so_also_when_it_has_nothing_to_do);
     let stage = loaded(60, Mode::Sequence).await;
     let cli = &stage.cli;
     let tail = begin(&stage).await;
@@ -344,6 +346,7 @@ async fn by_itself_it_takes_bulk_where_the_forecast_allows_it_and_says_why() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bulk_is_refused_where_it_must_not_be() {
+    in_the_long_run!(bulk_is_refused_where_it_must_not_be);
     let stage = loaded(57, Mode::Sequence).await;
     let cli = &stage.cli;
     let tail = begin(&stage).await;

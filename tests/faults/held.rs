@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use super::course::{HABITS, begin, delete, end, mark, put, set};
 use crate::support::faulty::{Fault, FaultKind, Gate, Holder, Rule, Script};
+use crate::support::long::in_the_long_run;
 use crate::support::trial::Mode;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_come_in_another_order_change_nothing() {
+    in_the_long_run!(answers_that_come_in_another_order_change_nothing);
     let stage = set(Script::quiet(14), Mode::Timestamp).await;
     let gate = Gate::Between(Duration::from_millis(1), Duration::from_millis(400));
     let rule = Rule::new(Fault::Held(gate))

@@ -507,6 +507,7 @@ async fn it_may_be_given_up_at_each_step() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plain_backfill_creates_the_tables_if_no_import_is_possible() {
+    in_the_long_run!(a_plain_backfill_creates_the_tables_if_no_import_is_possible);
     let scene = Scene::set(97, Mode::Sequence).await;
     let writers = scene.writers().await;
     let tail = scene.begin().await;
@@ -667,6 +668,7 @@ async fn every_command_leaves_tables_alone_that_wait_for_an_import() {
 /// One bad item makes a whole import fail, so it never gets into an object.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_item_that_no_table_takes_is_a_dead_letter_and_not_imported() {
+    in_the_long_run!(an_item_that_no_table_takes_is_a_dead_letter_and_not_imported);
     let index = "      global-indexes:\n        - { name: by-amount, keys: { partition: { name: amount, type: N } } }\n";
     let scene = Scene::with(100, Mode::Sequence, index).await;
     let bad = item(

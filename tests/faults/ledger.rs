@@ -430,6 +430,7 @@ async fn a_store_that_ignores_conditions_is_refused() {
 /// Every change of an item is shown, and a table that something else has changed is brought in order by the keys of the ledger.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_history_of_an_item_is_shown_and_its_key_is_read_again() {
+    in_the_long_run!(the_history_of_an_item_is_shown_and_its_key_is_read_again);
     let scene = Scene::set(Script::quiet(66), Mode::Timestamp).await;
     let stage = &scene.stage;
     let tail = begin(stage).await;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::course::{begin, copied, in_time, put, set};
 use crate::support::faulty::{Fault, Reason, Rule, Script, Switch, Throttle};
+use crate::support::long::in_the_long_run;
 use crate::support::process::{Done, Running};
 use crate::support::stage::Stage;
 use crate::support::trial::Mode;
@@ -77,6 +78,7 @@ async fn a_stream_that_is_not_answered_holds_up_no_signal() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_engine_that_fails_in_the_middle_holds_up_no_signal() {
+    in_the_long_run!(an_engine_that_fails_in_the_middle_holds_up_no_signal);
     let stage = set(Script::quiet(93), Mode::Sequence).await;
     for id in 0..40 {
         put(&stage, id, 1, "there before").await;

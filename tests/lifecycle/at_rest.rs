@@ -205,6 +205,7 @@ async fn a_worker_with_an_older_plan_ends_when_a_service_is_added() {
 /// with the new plan started again all the time, without a word, and those with the old plan were refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn until_apply_ends_a_service_that_it_died_at_is_not_part_of_the_split() {
+    in_the_long_run!(until_apply_ends_a_service_that_it_died_at_is_not_part_of_the_split);
     let stage = Stage::set(Engine::embedded().await, Mode::Sequence).await;
     let plan = stage.trial.plan();
     let names = plan.find("  - name: names").expect("the last service");
@@ -286,6 +287,7 @@ async fn apply_does_not_switch_a_drained_stream_on_again() {
 /// What a worker receives while it stops shows that the source was not at rest after all. Then the split goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_workers_receive_while_they_stop_takes_the_beginning_back() {
+    in_the_long_run!(what_workers_receive_while_they_stop_takes_the_beginning_back);
     let (stage, tail) = verified().await;
     let cli = &stage.cli;
     cli.armed("complete.begun=kill").run(COMPLETE).await;

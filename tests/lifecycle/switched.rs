@@ -276,6 +276,7 @@ async fn dead_letters_of_a_service_that_has_switched_can_be_discarded() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_flag_that_names_the_loss_overwrites_what_others_wrote() {
+    in_the_long_run!(the_flag_that_names_the_loss_overwrites_what_others_wrote);
     let (stage, tail) = verified(Mode::Sequence).await;
     let cli = &stage.cli;
     writes_its_own_table(&stage).await;
@@ -289,6 +290,7 @@ async fn the_flag_that_names_the_loss_overwrites_what_others_wrote() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_switch_is_refused_until_it_is_proven_and_can_be_taken_back() {
+    in_the_long_run!(a_switch_is_refused_until_it_is_proven_and_can_be_taken_back);
     let stage = Stage::set(Engine::embedded().await, Mode::Timestamp).await;
     let (client, cli) = (&stage.client, &stage.cli);
     cli.succeed(&["apply"]).await;

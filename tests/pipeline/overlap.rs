@@ -221,5 +221,6 @@ async fn shapes_and_moves_on_the_embedded_engine() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shapes_and_moves_on_dynamodb_local() {
+    in_the_long_run!(shapes_and_moves_on_dynamodb_local);
     Box::pin(shapes_and_moves(&Engine::genuine().await)).await;
 }

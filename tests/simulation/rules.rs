@@ -24,16 +24,13 @@ use crate::world::{Outcome, run};
 use table::TABLE;
 pub use table::focus;
 
-/// Rules that are tried at the usual effort, each in one mode; the first seed that found it when this was measured; and whether small
-/// runs find it.
-const USUAL: [(Rule, Mode, u64, bool); 7] = [
-    (Rule::BothImages, Mode::Timestamp, 1, true),
-    (Rule::TailTies, Mode::Timestamp, 1, true),
-    (Rule::AgeGap, Mode::Timestamp, 1, false),
-    (Rule::Settled, Mode::Timestamp, 1, true),
-    (Rule::BackfillGuard, Mode::Sequence, 1, true),
-    (Rule::AllPages, Mode::Sequence, 1, true),
-    (Rule::NullIterator, Mode::Sequence, 1, true),
+/// Rules that are tried at the usual effort, each in one mode, and found by the first small run. The story below finds one more.
+const USUAL: [(Rule, Mode); 5] = [
+    (Rule::TailTies, Mode::Timestamp),
+    (Rule::Settled, Mode::Timestamp),
+    (Rule::BackfillGuard, Mode::Sequence),
+    (Rule::AllPages, Mode::Sequence),
+    (Rule::NullIterator, Mode::Sequence),
 ];
 
 /// Rules that are found within so many seeds are tried at a larger effort, in one mode.
@@ -69,9 +66,9 @@ fn first(
 
 /// Leaves some rules out that short runs of a mode find.
 fn usual_are_found(mode: Mode) {
-    for (rule, _, seed, is_small) in USUAL.into_iter().filter(|usual| usual.1 == mode) {
-        let seeds = seed..=seed + patience(1);
-        let found = first(rule, mode, seeds.clone(), Some(SHORT_STORM_S), is_small);
+    for (rule, _) in USUAL.into_iter().filter(|usual| usual.1 == mode) {
+        let seeds = 1..=patience(1);
+        let found = first(rule, mode, seeds.clone(), Some(SHORT_STORM_S), true);
         let (script, outcome) =
             found.unwrap_or_else(|| panic!("{mode:?}, without {rule:?}: {seeds:?} find nothing"));
         let wrong = outcome.wrong.expect("it failed");
