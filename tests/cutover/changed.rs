@@ -112,6 +112,28 @@ async fn a_foreign_write_of_the_target_after_the_verify_cancels_the_cutover() {
     end(tail).await;
 }
 
+/// A verify of the changes sees no foreign write of a key that did not change. It must not make the cutover look at less of the table's
+/// stream.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_foreign_write_cancels_the_cutover_although_the_changes_were_compared_since() {
+    in_the_long_run!(a_foreign_write_cancels_the_cutover_although_the_changes_were_compared_since);
+    let (shop, tail, application) = Shop::open(Mode::Sequence).await;
+    put_person(&shop, 1).await;
+    application.end().await;
+    enable_stream(&shop).await;
+    shop.cli.until_caught_up().await;
+    shop.verify().await;
+    lose_person(&shop).await;
+    let compared = shop.cli.succeed(&["verify", "--changed"]).await;
+    assert!(
+        compared.stdout.contains("This does not count"),
+        "{}",
+        compared.stdout
+    );
+    assert_cancelled(&shop).await;
+    end(tail).await;
+}
+
 /// All changes of the last moments are read before the fence, and not only the first page of them: the pause does not pay for the
 /// others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
