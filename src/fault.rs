@@ -80,6 +80,7 @@ pub const REQUESTS: &[&str] = &[
     "state.verify-task.delete",
     "state.proof.put",
     "state.proof.delete",
+    "state.changes.put",
     "export.request",
     "s3.object",
     "s3.copy",

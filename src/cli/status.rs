@@ -20,7 +20,7 @@ use crate::status::{
     SharedVerifyStatus, SplitStatus, alarms, split_status_with_worker, told,
 };
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use watch::watch;
 
@@ -186,6 +186,7 @@ pub(super) fn render(status: &SplitStatus) -> String {
         };
         lines.push(format!("last verify: {what}, {ago} ago{found}"));
     }
+    lines.extend(changes_compared(&status.changes_compared));
     if !status.obstacles.is_empty() {
         lines.push(String::new());
         lines.push("in the way of completing:".into());
@@ -261,6 +262,17 @@ fn ledger(ledger: &LedgerStatus) -> String {
     }
     words.extend(ledger.blocked.as_ref().map(|reason| format!("blocked: {reason}")));
     format!("ledger {}: {}", ledger.place, words.join("; "))
+}
+
+/// Since when the changes of the services were not compared, in one line.
+fn changes_compared(compared: &BTreeMap<String, u64>) -> Option<String> {
+    let oldest_ms = compared.values().min()?;
+    let ago = text::duration(Clock::SYSTEM.now_ms().saturating_sub(*oldest_ms));
+    let services: Vec<&str> = compared.keys().map(String::as_str).collect();
+    Some(format!(
+        "changes since then compared: clean, {ago} ago ({})",
+        services.join(", ")
+    ))
 }
 
 /// The shared verify that is under way, in one line.

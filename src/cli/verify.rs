@@ -12,9 +12,10 @@ use super::table::{Row, table};
 use super::waiting::Waiting;
 use super::{output, text};
 use crate::backfill::{load_export, load_export_of};
+use crate::model::moment;
 use crate::status::COLLISION_ADVICE;
 use crate::verify::compare::ServiceReport;
-use crate::verify::{Exports, Verify, VerifyOptions, VerifyResult, VerifyView};
+use crate::verify::{ChangesCompared, Exports, Verify, VerifyOptions, VerifyResult, VerifyView};
 use crate::worker::{RunError, Split};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +35,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
         repair: args.repair,
         discard_target_writes: args.discard_target_writes,
         anyway: args.anyway,
+        changed: args.changed,
         services: (!args.service.is_empty()).then(|| args.service.clone()),
         read_units: args.read_units,
         segments: args.segments,
@@ -83,7 +85,10 @@ async fn exports(split: &Split, args: &Args) -> Result<Exports, RunError> {
 }
 
 pub(super) fn render(result: &VerifyResult) -> String {
-    let mut lines = vec![services(result)];
+    let mut lines = match &result.changes {
+        Some(changes) => changed(result, changes),
+        None => vec![services(result)],
+    };
     lines.extend(result.mismatches.iter().map(|mismatch| format!("  {mismatch}")));
     // Shown once: it may be the next step as well.
     if collisions(result) > 0 && result.next != COLLISION_ADVICE {
@@ -131,6 +136,12 @@ pub(super) fn render(result: &VerifyResult) -> String {
         format!(
             "clean: the source holds everything as {} wrote it",
             service.service
+        )
+    } else if let Some(changes) = result.changes.as_ref().filter(|_| result.clean) {
+        format!(
+            "clean: every item that changed before {} is exact. This does not count as a verify of the split: `dynasplit verify` also \
+             finds what somebody else wrote into the tables",
+            moment(changes.complete_to_ms)
         )
     } else if result.clean && result.recorded {
         "clean: every compared target holds exactly the items that it should".into()
@@ -189,6 +200,41 @@ fn repaired(result: &VerifyResult) -> String {
     } else {
         format!("{repaired}; not repaired: {}", reasons.join(", "))
     }
+}
+
+/// What was compared, if only changes were: the services, with their findings.
+fn changed(result: &VerifyResult, changes: &ChangesCompared) -> Vec<String> {
+    let rows = result
+        .report
+        .services
+        .iter()
+        .zip(&changes.services)
+        .map(|(service, changed)| {
+            let row = Row::from(vec![
+                service.service.clone(),
+                text::count(changed.keys),
+                changed.items.map_or_else(|| "-".into(), text::count),
+                text::count(service.mismatches.faults()),
+                moment(changed.since_ms),
+                moment(changed.whole_ms),
+            ]);
+            match findings(service) {
+                named if named.is_empty() => row,
+                named => row.note(named),
+            }
+        });
+    let heads = [
+        "service",
+        "keys compared",
+        "of",
+        "mismatches",
+        "changed since",
+        "last whole verify",
+    ];
+    vec![
+        table(&heads, rows),
+        format!("read {} of the stream", text::counted(changes.records, "record")),
+    ]
 }
 
 /// The services, with their findings. Classes without a finding are not named.

@@ -9,7 +9,7 @@ use crate::model::{Key, count};
 use crate::plan::Service;
 use crate::source::lineage::age_gap;
 use crate::state::{StreamPin, StreamPlaces};
-use crate::status::proof;
+use crate::status::{compared_changes, proof};
 use crate::tail::{ChangedKeys, Keys, TipReader};
 use crate::verify::KeyCheck;
 use crate::worker::{RunError, Split, pause};
@@ -226,10 +226,14 @@ pub(super) async fn tip(on: &Compared<'_>) -> Result<TipReader, RunError> {
 
 const NO_PLACES: &str = "the last verify does not show from where on changes have to be compared";
 
-/// When the last verify of the service began, and where its lane stood then.
+/// When the last verify of the whole table began, and from where on the changes of the source were not compared.
 async fn verified(on: &Compared<'_>) -> Result<(u64, StreamPlaces), RunError> {
     let proof = proof(on.split, on.service).await?;
-    let places = proof.and_then(|proof| Some((proof.started_ms, proof.places?)));
+    let changes = match &proof {
+        Some(proof) => compared_changes(on.split, on.service, proof).await?,
+        None => None,
+    };
+    let places = proof.and_then(|proof| Some((proof.started_ms, proof.read_from(changes.as_ref())?)));
     places.ok_or_else(|| RunError::NotYet {
         what: NO_PLACES.into(),
         next: format!(

@@ -85,6 +85,7 @@ pub fn saving(record: &str, removed: bool) -> &'static str {
         ("VERIFYTASK", true) => "state.verify-task.delete",
         ("PROOF", false) => "state.proof.put",
         ("PROOF", true) => "state.proof.delete",
+        ("CHANGES", false) => "state.changes.put",
         ("LETTER" | "BACKLETTER" | "STRAY" | "EVENTLETTER", false) => "state.letter.put",
         ("LETTER" | "BACKLETTER" | "STRAY" | "EVENTLETTER", true) => "state.letter.delete",
         ("LETTERPART" | "BACKLETTERPART" | "STRAYPART" | "EVENTLETTERPART", false) => "state.letter-part.put",

@@ -350,6 +350,12 @@ impl Resources<'_> {
                 &["dynamodb:DescribeStream"],
                 self.stream.clone(),
             ),
+            // Of `verify --changed`.
+            Statement::new(
+                "ReadTheChanges",
+                &["dynamodb:GetShardIterator", "dynamodb:GetRecords"],
+                self.stream.clone(),
+            ),
             Statement::new(
                 "KeepTheResults",
                 &[

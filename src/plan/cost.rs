@@ -38,6 +38,9 @@ pub fn scan_units(bytes: u64, consistent: bool) -> u64 {
 /// Up to this size, a backfill reads the source consistently, which costs little and saves a wait of one minute.
 const SMALL_SOURCE_BYTES: u64 = 256 * 1024 * 1024;
 
+/// The step of an estimate that uses nothing: the wait before eventually consistent reads.
+pub const WAIT_STEP: &str = "backfill: wait until reads settle";
+
 /// Whether a backfill reads a source of so many bytes consistently, unless an option says otherwise.
 #[must_use]
 pub fn reads_consistently(bytes: u64) -> bool {
@@ -209,6 +212,23 @@ impl Capability {
         let warm = throughput.warm.map_or(0, |warm| warm.read);
         let provisioned = throughput.provisioned.map(|units| units.read);
         Self::existing(provisioned, warm, NEW_TABLE_READS, throughput.most_reads)
+    }
+
+    /// The read units of a service's table: the present ones, or the planned ones if it does not exist yet.
+    #[must_use]
+    pub fn target_reads(service: &Service, existing: Option<&TableThroughput>) -> Self {
+        if let Some(existing) = existing {
+            return Self::reads(&existing.table);
+        }
+        let spec = &service.table;
+        match spec.billing.as_ref().and_then(WordOr::map) {
+            Some(units) => Self::fixed(units.read.into()),
+            None => Self::on_demand(
+                spec.warm_throughput
+                    .map_or(NEW_TABLE_READS, |warm| NEW_TABLE_READS.max(warm.read.into())),
+                spec.max_on_demand.map(|most| most.read.into()),
+            ),
+        }
     }
 
     /// The write units of a table that exists, or of an index.
@@ -483,6 +503,33 @@ mod tests {
         };
         assert_eq!(per_second(Capability::writes(&used)), (60_000.0, 60_000.0));
         assert_eq!(per_second(Capability::reads(&used)), (90_000.0, 90_000.0));
+    }
+
+    #[test]
+    fn a_target_is_read_as_fast_as_it_is_or_will_be_set_to() {
+        let per_second = |text: &str, existing| {
+            let served = Capability::target_reads(&service(text), existing);
+            (served.at_first, served.at_most)
+        };
+        let planned = |text| per_second(text, None);
+        assert_eq!(planned(""), (12_000.0, 40_000.0));
+        assert_eq!(planned("      billing: { read: 7, write: 100 }\n"), (7.0, 7.0));
+        assert_eq!(
+            planned("      max-on-demand: { read: 500, write: 100 }\n"),
+            (500.0, 500.0)
+        );
+        assert_eq!(
+            planned("      warm-throughput: { read: 30000, write: 4000 }\n"),
+            (30_000.0, 40_000.0)
+        );
+        let existing = TableThroughput {
+            table: Throughput {
+                provisioned: Some(Units { read: 3, write: 1 }),
+                ..Throughput::default()
+            },
+            indexes: BTreeMap::new(),
+        };
+        assert_eq!(per_second("", Some(&existing)), (3.0, 3.0));
     }
 
     #[test]

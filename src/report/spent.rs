@@ -3,6 +3,7 @@
 use super::forecast::{Forecast, ForecastLine};
 use super::standing::ServiceView;
 use crate::plan::Prices;
+use crate::plan::cost::WAIT_STEP;
 use crate::status::SplitStatus;
 use serde::Serialize;
 
@@ -94,7 +95,7 @@ pub fn spent(
     Spent {
         uncounted: forecast_lines
             .iter()
-            .filter(|line| !is_counted(line))
+            .filter(|line| !is_counted(line) && line.what != WAIT_STEP)
             .cloned()
             .collect(),
         dollars: lines.iter().filter_map(|line| line.dollars).sum(),

@@ -404,7 +404,9 @@ fn what_is_used_is_compared_with_what_was_estimated() {
     let standing = named(&["orders", "users"]);
     let line = r#"{"what":"backfill: read orders","read_units":1800,"write_units":0,"dollars":12.5}"#;
     let other = r#"{"what":"verify, each time","read_units":5,"write_units":0,"dollars":null}"#;
-    let survey = format!(r#"{{"estimate":{{"lines":[{line},{other}],"dollars":20.25,"backfill_hours":3}}}}"#);
+    let wait = r#"{"what":"backfill: wait until reads settle","read_units":0,"write_units":0,"dollars":0}"#;
+    let survey =
+        format!(r#"{{"estimate":{{"lines":[{line},{other},{wait}],"dollars":20.25,"backfill_hours":3}}}}"#);
     let forecast = Forecast::parse(&survey).unwrap();
     let seen = |status: &SplitStatus| {
         spent(

@@ -17,7 +17,7 @@ pub struct Damaged {
 
 /// Records that may be deleted, by the first part of their names, each with the consequence. For other records, the
 /// table must be restored.
-const DELETABLE: [(&str, &str); 15] = [
+const DELETABLE: [(&str, &str); 16] = [
     ("NOTIFY", "its destination then gets the present state again"),
     ("CHART", "the charts of the page then begin anew"),
     ("ACTIVITY", "it only records what a command was doing"),
@@ -27,6 +27,10 @@ const DELETABLE: [(&str, &str); 15] = [
     ),
     ("VERIFY", "then run `dynasplit verify`"),
     ("PROOF", "then run `dynasplit verify`"),
+    (
+        "CHANGES",
+        "the next `dynasplit verify --changed` then compares more keys",
+    ),
     (
         "SHAREDVERIFY",
         "then run `dynasplit verify --shared NAME` with a new name",

@@ -59,7 +59,7 @@ pub use ledger_state::LedgerState;
 pub use limit::{Limit, Noted, NotedLimits};
 pub use notify::{NotifyRecord, SeenSince, SendFailure, Told};
 pub use open_requests::{Request, Requests};
-pub use proof::{Proof, ProofRecord};
+pub use proof::{ChangesRecord, ComparedChanges, Proof, ProofRecord};
 pub use prune::{PruneCounts, PruneRecord, PruneSegment, PruneSide};
 pub use rechecks::{MAX_RECHECKS, RecheckKey};
 pub use records::{

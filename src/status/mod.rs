@@ -40,7 +40,7 @@ pub use ledger_status::LedgerStatus;
 pub use limits::{ActivityStatus, LimitStatus};
 pub use obstacle::{COLLISION_ADVICE, Obstacle, ObstacleKind};
 pub(crate) use open_dead_letters::OpenDeadLetters;
-pub(crate) use proofs::proof;
+pub(crate) use proofs::{compared_changes, proof};
 pub use rate::RateMeter;
 pub use read::{StatusReader, split_status, split_status_with_worker};
 pub use reverse_state::{ReverseState, reverse_state};

@@ -69,6 +69,7 @@ async fn status_since(split: &Split, first: &mut Beats) -> Result<SplitStatus, R
     let tuning = store
         .get_readable::<TuningRecord>(TuningRecord::NAME, &mut damaged)
         .await?;
+    let proven = proven(split, verify.as_ref().map(|stored| &stored.value), &mut damaged).await?;
     let unnotified = unnotified(split, now, &mut damaged).await?;
     let rechecks = split.dead_letters.rechecks().await?;
     let activities: Vec<_> = activities.into_iter().map(|(_, noted)| noted.value).collect();
@@ -95,7 +96,8 @@ async fn status_since(split: &Split, first: &mut Beats) -> Result<SplitStatus, R
         tombstones: tombstones(&record),
         dead_letters: open.by_service(),
         rechecks: rechecks.len() as u64,
-        proven: proven(split, verify.as_ref().map(|stored| &stored.value), &mut damaged).await?,
+        proven: proven.whole_ms,
+        changes_compared: proven.changes_ms,
         verify: verify.map(|stored| stored.value),
         shared_verify: shared_verify_status(split, &mut damaged).await?,
         workers: workers

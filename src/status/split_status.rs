@@ -153,6 +153,10 @@ pub struct SplitStatus {
     pub shared_verify: Option<SharedVerifyStatus>,
     /// When each service that was found to be exact was last verified, in milliseconds since 1970.
     pub proven: BTreeMap<String, u64>,
+    /// When the changes since then were last compared and found to be exact, in milliseconds since 1970. Without such a comparison,
+    /// the field is absent.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub changes_compared: BTreeMap<String, u64>,
     /// When the state began to be read, in milliseconds since 1970: the lags are as of then.
     pub read_ms: u64,
     /// The workers.
@@ -218,6 +222,7 @@ impl SplitStatus {
             verify: None,
             shared_verify: None,
             proven: BTreeMap::new(),
+            changes_compared: BTreeMap::new(),
             read_ms: 0,
             workers: vec![WorkerStatus::sample(None)],
             switched: BTreeMap::new(),

@@ -13,9 +13,9 @@ pub struct Estimate {
     pub lines: Vec<EstimateLine>,
     /// US dollars of all steps that are paid by request.
     pub dollars: f64,
-    /// Hours of the backfill: its slowest read or write.
+    /// Hours of the backfill in the concurrent order: its wait, its slowest read or write, and its sweep.
     pub backfill_hours: f64,
-    /// The slowest step: the `what` of a line.
+    /// Its slowest read or write: the `what` of a line.
     pub slowest: String,
     /// The orders of the backfill, side by side.
     pub orders: Vec<OrderEstimate>,
@@ -55,7 +55,7 @@ pub struct OrderEstimate {
     pub order: Order,
     /// US dollars of its reads and writes, or of its reads and imports; `None` if a table is billed by the hour.
     pub dollars: Option<f64>,
-    /// Hours from its beginning until every item is in its table.
+    /// Hours from its beginning until it ends, its fixed waits among them.
     pub hours: f64,
     /// Requests for pages, batches and objects, about.
     pub requests: u64,

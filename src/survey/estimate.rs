@@ -8,13 +8,15 @@ use super::tally::Tally;
 use super::view::Survey;
 use crate::backfill::{Chosen, Forecast, foreseen};
 use crate::plan::cost::{
-    Capability, DOUBLING_SECONDS, PARTITION_WRITES, WriteCapability, reads_consistently, scan_units,
+    Capability, DOUBLING_SECONDS, PARTITION_WRITES, WAIT_STEP, WriteCapability, reads_consistently,
+    scan_units,
 };
 use crate::plan::either::WordOr;
 use crate::plan::spec::TableClassSpec;
 use crate::plan::{Plan, Prices, Service, Versions};
 use crate::source::Billing;
 use crate::state::Order;
+use std::time::Duration;
 
 /// Single conditional puts that one core sends a second, as measured (docs/performance.md): about 140 µs of CPU each. In
 /// batches, an item takes about a third of that.
@@ -25,13 +27,13 @@ const DAY_SECONDS: f64 = 86_400.0;
 /// A hot key is reported if it alone takes longer than this, in hours.
 const HOT_HOURS: f64 = 0.5;
 
-/// Makes the estimate.
+/// Makes the estimate. `settle`: how long a backfill waits before it relies on eventually consistent reads.
 pub(super) fn estimate(
     plan: &Plan,
     survey: &Survey,
     tally: &Tally<'_>,
     options: &SurveyOptions,
-    prices: Prices,
+    (prices, settle): (Prices, Duration),
 ) -> Estimate {
     let size = survey.size.unwrap_or_else(|| super::TableSize {
         count: super::Count::default(),
@@ -55,9 +57,15 @@ pub(super) fn estimate(
     // Compared before the lines that come after the backfill are added.
     let slower = |a, b| if hours_of(b) > hours_of(a) { b } else { a };
     let slowest = lines.iter().reduce(slower);
-    let (slowest, backfill_hours) =
+    let (slowest, copy_hours) =
         slowest.map_or((String::new(), 0.0), |line| (line.what.clone(), hours_of(line)));
-    let sweep = sweep_line("backfill: sweep the tombstones", &target_bytes, &prices);
+    let wait = wait_line(size.count.bytes, settle);
+    let wait_hours = wait.as_ref().map_or(0.0, hours_of);
+    let sweep = EstimateLine {
+        hours: Some(sweep_hours(&target_bytes, survey, options)),
+        ..sweep_line("backfill: sweep the tombstones", &target_bytes, &prices)
+    };
+    let backfill_hours = wait_hours + copy_hours + hours_of(&sweep);
     let chosen = chosen(plan, survey, options);
     let parts = Parts {
         read: &lines[0],
@@ -65,10 +73,12 @@ pub(super) fn estimate(
         sweep: &sweep,
         source_bytes: size.count.bytes,
         targets: target_sizes,
-        hours: round(backfill_hours),
+        wait_hours,
+        copy_hours,
         not_bulk: (chosen.order != Order::Bulk).then(|| chosen.reason.clone()),
     };
     let orders = orders(plan, survey, &parts, &prices);
+    lines.extend(wait);
     lines.push(sweep);
     lines.push(verify_line(survey, size.count.bytes, &target_bytes, &prices));
     let strips = target_bytes
@@ -123,6 +133,29 @@ fn read_line(survey: &Survey, bytes: u64, options: &SurveyOptions, prices: &Pric
         hours: Some(round(capability.seconds(units) / 3600.0)),
         bound,
     }
+}
+
+/// The wait of every order before the first eventually consistent read of the source. `None` if there is none.
+fn wait_line(bytes: u64, settle: Duration) -> Option<EstimateLine> {
+    (!reads_consistently(bytes) && !settle.is_zero()).then(|| EstimateLine {
+        what: WAIT_STEP.to_owned(),
+        read_units: 0,
+        write_units: 0,
+        dollars: Some(0.0),
+        hours: Some(round(settle.as_secs_f64() / 3600.0)),
+        bound: "once; the source is read eventually consistently".to_owned(),
+    })
+}
+
+/// Hours of the sweep. It reads all targets at the same time.
+fn sweep_hours(targets: &[(Target<'_>, u64)], survey: &Survey, options: &SurveyOptions) -> f64 {
+    let seconds = targets.iter().map(|(target, bytes)| {
+        let served = Capability::target_reads(target.service, survey.throughput(&target.service.name));
+        served
+            .within(options.read_units)
+            .seconds(scan_units(*bytes, true))
+    });
+    round(seconds.fold(0.0, f64::max) / 3600.0)
 }
 
 /// A service's table: the existing one, or the planned one.
@@ -387,6 +420,61 @@ mod tests {
         assert!((dollars(1_000_000, 0.625) - 0.63).abs() < 1e-9);
         assert!((dollars(2_000_000, 0.625) - 1.25).abs() < 1e-9);
         assert_eq!([thousands(999.0), thousands(40_000.0)], ["999", "40,000"]);
+    }
+
+    /// Hours of the backfill, of each order and of the wait, for so many items of 1,000 bytes.
+    fn of_items(items: u64, settle: Duration, options: &SurveyOptions) -> (f64, Vec<f64>, Option<f64>) {
+        let text = "version: 1\nsplit: s\nsource: { table: Live, keys: { partition: PK } }\ntimestamp: none\n\
+            unrouted: fail\nservices:\n  - name: all\n    where: attribute_exists(PK)\n    table:\n      \
+            name: Apart\n      keys: { partition: PK }\n";
+        let plan = Plan::parse(text, "plan.yaml").unwrap();
+        let count = super::super::Count {
+            items,
+            bytes: 1000 * items,
+        };
+        let mut survey = super::super::findings::tests::quiet();
+        survey.size = Some(super::super::TableSize {
+            count,
+            counted: true,
+            factor: 1.0,
+        });
+        let mut tally = Tally::new(&plan, None);
+        tally.services[0].written = count;
+        tally.services[0].units.table = items;
+        let estimate = estimate(&plan, &survey, &tally, options, (Prices::published(), settle));
+        let wait = estimate.lines.iter().find(|line| line.what.contains("wait"));
+        (
+            estimate.backfill_hours,
+            estimate.orders.iter().map(|order| order.hours).collect(),
+            wait.map(hours_of),
+        )
+    }
+
+    #[test]
+    fn a_backfill_takes_its_wait_its_slowest_part_and_its_sweep() {
+        let near = |hours: f64, seconds: f64| (hours * 3600.0 - seconds).abs() < 1.0;
+        let minute = Duration::from_secs(60);
+        let usual = SurveyOptions::default();
+        // 400,000 writes at 4,000 per second, and 97,657 units of a consistent scan at 12,000 per second.
+        let (hours, orders, wait) = of_items(400_000, minute, &usual);
+        assert!(near(hours, 60.0 + 100.0 + 8.1), "{hours}");
+        assert!(wait.is_some_and(|wait| near(wait, 60.0)), "{wait:?}");
+        // Bulk has no tombstones to sweep. An import reads 48,829 units, and takes ten minutes and 40 seconds.
+        let [concurrent, bulk, import] = orders[..] else {
+            panic!("{orders:?}")
+        };
+        assert!(near(concurrent, 168.1) && near(bulk, 160.0), "{orders:?}");
+        assert!(near(import, 60.0 + 4.1 + 640.0), "{orders:?}");
+        // A small source is read consistently, and an engine may have no old reads: then nothing is waited for.
+        assert_eq!(of_items(1000, minute, &usual).2, None);
+        assert_eq!(of_items(400_000, Duration::ZERO, &usual).2, None);
+        // The budget of reads holds the sweep down, too.
+        let slow = SurveyOptions {
+            read_units: Some(1000.0),
+            ..usual
+        };
+        let (hours, ..) = of_items(400_000, minute, &slow);
+        assert!(near(hours, 60.0 + 100.0 + 97.7), "{hours}");
     }
 
     #[test]

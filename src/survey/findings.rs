@@ -473,4 +473,4 @@ fn forecast(found: &mut Findings, survey: &Survey, has_ledger: bool) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

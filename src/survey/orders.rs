@@ -23,8 +23,10 @@ pub(super) struct Parts<'a> {
     pub source_bytes: u64,
     /// Items and bytes of each target.
     pub targets: Vec<(u64, u64)>,
+    /// Hours of the wait before eventually consistent reads, in each order.
+    pub wait_hours: f64,
     /// Hours of the slowest read or write.
-    pub hours: f64,
+    pub copy_hours: f64,
     /// Why `backfill` would not choose the bulk order.
     pub not_bulk: Option<String>,
 }
@@ -60,7 +62,7 @@ pub(super) fn orders(plan: &Plan, survey: &Survey, parts: &Parts<'_>, prices: &P
         OrderEstimate {
             order: Order::Concurrent,
             dollars: with_writes(parts.sweep.dollars.unwrap_or(0.0)),
-            hours: parts.hours,
+            hours: rounded(parts.wait_hours + parts.copy_hours + parts.sweep.hours.unwrap_or(0.0)),
             requests: reads + batches + sweeps,
             lanes_wait: false,
             not_possible: None,
@@ -68,7 +70,7 @@ pub(super) fn orders(plan: &Plan, survey: &Survey, parts: &Parts<'_>, prices: &P
         OrderEstimate {
             order: Order::Bulk,
             dollars: with_writes(0.0),
-            hours: parts.hours,
+            hours: rounded(parts.wait_hours + parts.copy_hours),
             requests: reads + batches,
             lanes_wait: true,
             not_possible: parts.not_bulk.clone(),
@@ -79,7 +81,7 @@ pub(super) fn orders(plan: &Plan, survey: &Survey, parts: &Parts<'_>, prices: &P
                 .read
                 .dollars
                 .map(|read| cents(read + gigabytes * prices.import_per_gb)),
-            hours: rounded(read_hours + import_hours),
+            hours: rounded(parts.wait_hours + read_hours + import_hours),
             // Each object is written and copied.
             requests: reads + 2 * objects,
             lanes_wait: true,

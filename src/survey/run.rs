@@ -39,7 +39,13 @@ pub async fn survey(
         let mut tally = tally::Tally::new(plan, survey.source.ttl_attribute.clone());
         let reading = read::read(split, &survey.source, options, stop, &progress, &mut tally).await?;
         survey.fill(plan, reading, &tally);
-        survey.estimate = Some(estimate::estimate(plan, &survey, &tally, options, prices));
+        survey.estimate = Some(estimate::estimate(
+            plan,
+            &survey,
+            &tally,
+            options,
+            (prices, split.timing.settle),
+        ));
     }
     let is_begun = matches!(
         survey.state.status,

@@ -1,11 +1,10 @@
 //! Which keys of a service changed since a verify, or since its switch: read from the streams, and not taken from what the lanes
 //! did, so that the check of a cutover or of a rollback does not rest on the work that it checks.
 
+use super::from_places::FromPlaces;
 use super::lane::is_own;
-use super::reader::{ShardReader, is_trimmed};
 use crate::model::{Images, Key, Position};
 use crate::plan::Service;
-use crate::source::lineage::age_gap;
 use crate::source::{Record, StreamSource};
 use crate::state::{SplitRecord, StreamPin, StreamPlaces};
 use crate::worker::{RunError, Split, pause, recorded_shards};
@@ -44,9 +43,7 @@ impl Keys {
 pub struct ChangedKeys {
     split: Split,
     service: String,
-    source: StreamSource,
-    from: StreamPlaces,
-    shards: BTreeMap<String, (ShardReader, Position)>,
+    reader: FromPlaces,
     /// Keys of the service's table that changed since, as far as it was read.
     pub keys: Keys,
 }
@@ -63,12 +60,11 @@ impl ChangedKeys {
             _ => return Err(too_old("the tail was restarted since")),
         };
         let keys = split.plan.source.keys.clone();
+        let source = StreamSource::new(split.source.streams.clone(), &arn, from.generation, keys);
         Ok(Self {
-            source: StreamSource::new(split.source.streams.clone(), &arn, from.generation, keys),
             split: split.clone(),
             service: service.to_owned(),
-            from,
-            shards: BTreeMap::new(),
+            reader: FromPlaces::new(source, from),
             keys: Keys::default(),
         })
     }
@@ -88,16 +84,16 @@ impl ChangedKeys {
             let place = last.clone().map_or(Position::Beginning, Position::After);
             (id.clone(), place)
         });
+        let source = StreamSource::new(streams, &pin.stream_arn, pin.generation, keys);
+        let from = StreamPlaces {
+            generation: pin.generation,
+            complete_to_ms: pin.pinned_ms,
+            shards: pinned.collect(),
+        };
         Ok(Self {
-            source: StreamSource::new(streams, &pin.stream_arn, pin.generation, keys),
             service: service.to_owned(),
-            from: StreamPlaces {
-                generation: pin.generation,
-                complete_to_ms: pin.pinned_ms,
-                shards: pinned.collect(),
-            },
+            reader: FromPlaces::new(source, from),
             split: split.back(service, pin),
-            shards: BTreeMap::new(),
             keys: Keys::default(),
         })
     }
@@ -108,7 +104,7 @@ impl ChangedKeys {
     /// # Errors
     /// If the stream can't be read, or may not keep the records any more, or the command is stopped.
     pub async fn follow(&mut self, full: usize, stop: &CancellationToken) -> Result<bool, RunError> {
-        let recorded = recorded_shards(&self.split, self.from.generation).await?;
+        let recorded = recorded_shards(&self.split, self.reader.generation()).await?;
         let goals = recorded.iter().filter_map(|(id, record)| {
             let lane = record.lanes.get(&self.service)?;
             Some((id.clone(), lane.position.clone()))
@@ -121,7 +117,7 @@ impl ChangedKeys {
             )));
         }
         for (id, goal) in goals {
-            while self.place(&id) < goal {
+            while self.reader.place(&id) < goal {
                 if self.keys.len() >= full {
                     return Ok(false);
                 }
@@ -134,35 +130,18 @@ impl ChangedKeys {
             return Ok(true);
         }
         // Afterwards: while they were read, records may have been trimmed.
-        match age_gap(self.from.complete_to_ms, self.split.now_ms()) {
+        match self.reader.lost(self.split.now_ms()) {
             Some(reason) => Err(too_old(&reason)),
             None => Ok(true),
         }
     }
 
-    fn place(&self, shard: &str) -> Position {
-        let read = self.shards.get(shard).map(|(_, place)| place);
-        let begun = read.or_else(|| self.from.shards.get(shard));
-        begun.cloned().unwrap_or(Position::Beginning)
-    }
-
     /// Reads a page of a shard. Returns whether it moved.
     async fn read(&mut self, shard: &str, goal: &Position) -> Result<bool, RunError> {
-        let begin = self.place(shard);
-        let make = || (ShardReader::new(&self.source, shard), begin.clone());
-        let (reader, place) = self.shards.entry(shard.to_owned()).or_insert_with(make);
-        let read = match reader.read(place).await {
-            // Its age says afterwards whether records were lost.
-            Err(failure) if is_trimmed(&failure) => reader.read_horizon(place, *goal == Position::End).await,
-            other => other,
+        let before = self.reader.place(shard);
+        let Some(batch) = self.reader.page(shard, goal).await? else {
+            return Ok(false);
         };
-        let batch = match read {
-            Ok(batch) => batch,
-            Err(failure) if failure.passes() => return Ok(false),
-            Err(failure) => return Err(failure.into()),
-        };
-        let is_moved = batch.to != *place;
-        *place = batch.to;
         if self.split.back_side().is_some() {
             self.keys
                 .extend(batch.records.iter().map(|record| record.change.key.clone()));
@@ -174,7 +153,7 @@ impl ChangedKeys {
                 .flat_map(|record| keys_of(service, &record.change.images, schema));
             self.keys.extend(changed);
         }
-        Ok(is_moved)
+        Ok(batch.to != before)
     }
 }
 
@@ -199,7 +178,8 @@ pub(super) fn keys_since(records: &[Record], since_ms: u64) -> impl Iterator<Ite
         .map(|record| record.change.key.clone())
 }
 
-fn too_old(reason: &str) -> RunError {
+/// The stream does not show what changed since a verify.
+pub(super) fn too_old(reason: &str) -> RunError {
     RunError::NotYet {
         what: format!("the last verify is too old to know what changed since: {reason}"),
         next: "run `dynasplit verify`, then run this command again".into(),

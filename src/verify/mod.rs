@@ -11,6 +11,9 @@
 //! source, so that most seeming extras are settled by reading the target again. Only [`crate::repair`] writes a
 //! target, under the repair's lease.
 //!
+//! A verification of the changes (`changed`) reads the keys from the source's stream instead, from where an earlier proof stands
+//! (`base`). It never replaces that proof.
+//!
 //! Several processes may share a verification that repairs nothing: see `shared`.
 //!
 //! Invariants: a read is repeated without end after temporary failures, and the reason is shown; any other failure
@@ -18,6 +21,8 @@
 //! was compared and no repair ran meanwhile.
 
 mod at_rest;
+mod base;
+mod changed;
 mod chunks;
 pub mod compare;
 mod delivery;
@@ -39,6 +44,7 @@ mod result;
 mod scan;
 mod shared;
 mod sorting;
+mod suspects;
 mod verification;
 mod view;
 mod worker;
@@ -47,6 +53,6 @@ pub use at_rest::{AtRest, AtRestResult};
 pub use exported::Exports;
 pub use invalid::InvalidItem;
 pub use key_check::KeyCheck;
-pub use result::{ReadUnits, Unrepaired, VerifyOptions, VerifyResult};
+pub use result::{ChangesCompared, ReadUnits, ServiceChanges, Unrepaired, VerifyOptions, VerifyResult};
 pub use verification::Verify;
 pub use view::{VerifyServiceView, VerifyView};

@@ -419,7 +419,10 @@ impl Run {
     }
 
     /// All services at once, because they wait for the same time.
-    async fn recheck(&self, compared: Vec<(CandidateFile, ServiceReport)>) -> Result<Vec<Settled>, RunError> {
+    pub async fn recheck(
+        &self,
+        compared: Vec<(CandidateFile, ServiceReport)>,
+    ) -> Result<Vec<Settled>, RunError> {
         let rules = settle_rules(self.written, &self.deliveries);
         let _waiting = self.tell_waiting();
         let settle: Vec<_> = self

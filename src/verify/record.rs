@@ -1,8 +1,10 @@
 //! Records the result of a verification, if the state has not changed since it began.
 
+use super::base::Base;
 use super::result::VerifyResult;
 use crate::state::{
-    Proof, ProofRecord, Received, SplitRecord, StateError, StreamPlaces, VerifyRecord, VerifyService,
+    ChangesRecord, ComparedChanges, Proof, ProofRecord, Received, SplitRecord, StateError, StreamPlaces,
+    VerifyRecord, VerifyService,
 };
 use crate::status::{lane_places, received, stream_places};
 use crate::verify::compare::ServiceReport;
@@ -103,6 +105,100 @@ impl Baseline {
         Self { yields: true, ..self }
     }
 
+    /// When the verification began, in milliseconds since 1970.
+    pub fn began_ms(&self) -> u64 {
+        self.began_ms
+    }
+
+    /// Records the result of a comparison of changes. If it is clean, each proof that it goes on from stays as it is, and the record
+    /// beside it says how far the changes were compared. If it is not, nothing is proven any more, as after every other verification.
+    pub async fn keep_changes(
+        &self,
+        split: &Split,
+        bases: &[Base],
+        reached: &StreamPlaces,
+        result: &mut VerifyResult,
+    ) -> Result<(), RunError> {
+        let record = SplitRecord::read(&split.store).await?.value;
+        let reports = || result.report.services.iter().zip(bases);
+        let is_faulty = |report: &ServiceReport| report.mismatches.faults() > 0 || report.invalid > 0;
+        let faulty = reports().filter(|(report, _)| is_faulty(report));
+        let faulty: Vec<&ServiceReport> = faulty.map(|(report, _)| report).collect();
+        for report in &faulty {
+            self.disprove(split, &report.service).await?;
+        }
+        // A key without a verdict says nothing against what was proven before.
+        if !faulty.is_empty() || result.unrouted > 0 {
+            self.keep_unclean(split, &faulty, result.unrouted).await?;
+        }
+        let mut proven = Vec::new();
+        for (report, base) in reports() {
+            if !report.is_clean() || !split.has_same_switch(&record, &report.service) {
+                continue;
+            }
+            let changes = ChangesRecord {
+                service: base.service.clone(),
+                fingerprint: base.fingerprint.clone(),
+                based_on_ms: base.whole_ms,
+                repairs: base.repairs,
+                changes: ComparedChanges {
+                    started_ms: self.started_ms,
+                    places: reached.clone(),
+                },
+            };
+            let name = ChangesRecord::record_name(&base.service);
+            let kept = split.store.change::<ChangesRecord, StateError>(&name, |found| {
+                // Of two that ran at the same time, the one that goes on from the later proof counts, and of one proof the later one.
+                let order = |record: &ChangesRecord| (record.based_on_ms, record.changes.started_ms);
+                let newer = found.filter(|found| order(found) > order(&changes));
+                Ok(newer.unwrap_or_else(|| changes.clone()))
+            });
+            kept.await?;
+            proven.push(base.service.clone());
+        }
+        result.proven = proven;
+        Ok(())
+    }
+
+    /// Nothing is proven of a service any more.
+    async fn disprove(&self, split: &Split, service: &str) -> Result<(), StateError> {
+        let name = ProofRecord::record_name(service);
+        match split.store.get::<ProofRecord>(&name).await? {
+            Some(found) => split.store.delete(&name, found.revision).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The last verify was not clean. What earlier ones counted in whole tables stays.
+    async fn keep_unclean(
+        &self,
+        split: &Split,
+        faulty: &[&ServiceReport],
+        unrouted: u64,
+    ) -> Result<(), StateError> {
+        let kept = split
+            .store
+            .change::<VerifyRecord, StateError>(VerifyRecord::NAME, |found| {
+                let mut record = found.unwrap_or_else(|| VerifyRecord::blank(self.started_ms));
+                record.started_ms = self.began_ms;
+                record.ended_ms = split.now_ms();
+                record.clean = false;
+                record.repaired = 0;
+                record.unrouted = unrouted;
+                for report in faulty {
+                    let before = record.services.remove(&report.service).unwrap_or_default();
+                    let service = VerifyService {
+                        expected: before.expected,
+                        found: before.found,
+                        ..service_of(split, report)
+                    };
+                    record.services.insert(report.service.clone(), service);
+                }
+                Ok(record)
+            });
+        kept.await.map(|_| ())
+    }
+
     /// A repair is about to write: whatever was proven before, by anybody, is proven no more.
     pub async fn repairing(&mut self, split: &Split) -> Result<(), StateError> {
         self.repairs = VerifyRecord::note_repair(&split.store, self.started_ms).await?;
@@ -123,10 +219,7 @@ impl Baseline {
         // Before the result as a whole: none of them is proven any more, whatever happens from here on.
         let unclean = result.report.services.iter().filter(|report| !report.is_clean());
         for report in unclean {
-            let name = ProofRecord::record_name(&report.service);
-            if let Some(found) = split.store.get::<ProofRecord>(&name).await? {
-                split.store.delete(&name, found.revision).await?;
-            }
+            self.disprove(split, &report.service).await?;
         }
         if self.yields && result.clean && self.is_outdated(split).await? {
             result.notes.push(
@@ -298,6 +391,32 @@ impl Baseline {
             services.insert(report.service.clone(), service);
         }
         services
+    }
+}
+
+/// What the record of a verify says of a service.
+fn service_of(split: &Split, report: &ServiceReport) -> VerifyService {
+    let counts = &report.mismatches;
+    let named = [
+        ("missing", counts.missing),
+        ("extra", counts.extra),
+        ("different", counts.different),
+        ("misrouted", counts.misrouted),
+        ("collision", counts.collision),
+        ("expired", counts.expired),
+    ];
+    let fingerprint = split.plan.service(&report.service).map(|s| s.fingerprint.clone());
+    VerifyService {
+        expected: report.expected,
+        found: report.found,
+        mismatches: named
+            .into_iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(class, count)| (class.to_owned(), count))
+            .collect(),
+        unsettled: report.unsettled,
+        invalid: report.invalid,
+        fingerprint: fingerprint.unwrap_or_default(),
     }
 }
 

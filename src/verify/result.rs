@@ -18,6 +18,8 @@ pub struct VerifyOptions {
     /// Compare although the lanes or a copy are not ready. Changes that were not delivered yet then count as
     /// mismatches.
     pub anyway: bool,
+    /// Compare only what changed since the last proof of each service.
+    pub changed: bool,
     /// Only these services. Such a run proves nothing of the split as a whole.
     pub services: Option<Vec<String>>,
     /// Read units a second on each table.
@@ -47,6 +49,7 @@ impl Default for VerifyOptions {
             repair: false,
             discard_target_writes: false,
             anyway: false,
+            changed: false,
             services: None,
             read_units: None,
             shared: None,
@@ -98,6 +101,32 @@ impl Unrepaired {
     }
 }
 
+/// What was compared, if that was only what changed since earlier comparisons.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ChangesCompared {
+    /// Records of the source's stream that were read.
+    pub records: u64,
+    /// Everything that changed before this moment was compared, in milliseconds since 1970.
+    pub complete_to_ms: u64,
+    /// Service by service.
+    pub services: Vec<ServiceChanges>,
+}
+
+/// What was compared of one service.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ServiceChanges {
+    /// Its name.
+    pub service: String,
+    /// When the comparison began that this one goes on from, in milliseconds since 1970.
+    pub since_ms: u64,
+    /// When the last comparison of the whole table began.
+    pub whole_ms: u64,
+    /// Keys of its table that were compared.
+    pub keys: u64,
+    /// Items that it should hold, by the last verify that counted them.
+    pub items: Option<u64>,
+}
+
 /// The result of a verification.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct VerifyResult {
@@ -147,6 +176,10 @@ pub struct VerifyResult {
     /// may be missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_of_ms: Option<u64>,
+    /// What was compared, if that was only what changed. Then the report counts keys that changed as candidates, and those that agree
+    /// as changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<ChangesCompared>,
     /// Notes for a person.
     pub notes: Vec<String>,
 }

@@ -2,6 +2,7 @@
 
 use super::reads::TableReads;
 use crate::state::Limit;
+use crate::worker::RunError;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -117,6 +118,23 @@ impl Progress {
         tracing::info!(phase, "verify");
         phase.clone_into(&mut self.phase.lock().unwrap_or_else(PoisonError::into_inner));
         self.publish();
+    }
+
+    /// Refreshes the view while this work is done.
+    pub async fn while_shown<T>(
+        self: Arc<Self>,
+        work: impl Future<Output = Result<T, RunError>>,
+    ) -> Result<T, RunError> {
+        let done = CancellationToken::new();
+        // Ends the display, too, if this future is dropped because the repair's lease was lost.
+        let shown_until = done.clone().drop_guard();
+        let shown = tokio::spawn(self.show(done));
+        let result = work.await;
+        drop(shown_until);
+        if let Err(error) = shown.await {
+            tracing::error!(%error, "the progress display failed");
+        }
+        result
     }
 
     /// Refreshes the view until `done`.

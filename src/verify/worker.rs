@@ -15,7 +15,6 @@ use crate::worker::{
     ActivityNote, RunError, Split, check_plan, completed, unless_stopped, with_activity_notes,
 };
 use std::sync::Arc;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 impl Verify {
@@ -35,6 +34,9 @@ impl Verify {
         self.back = unless_stopped(&self.stop, way_back(&self.split, &self.options)).await?;
         self.refuse_exports()?;
         self.refuse_awaiting(&record)?;
+        if self.options.changed {
+            self.refuse_changes(&record)?;
+        }
         let is_over = match &self.options.shared {
             Some(name) => unless_stopped(&self.stop, self.has_ended(name)).await?,
             None => false,
@@ -89,6 +91,9 @@ impl Verify {
         let places = self.places()?;
         if let Some(name) = &self.options.shared {
             return Box::pin(self.run_shared(name, &record, places)).await;
+        }
+        if self.options.changed {
+            return Box::pin(self.compare_changes(&record, places)).await;
         }
         // Of a service that has switched, a repair only lists what differs.
         if !self.options.repair || self.back.is_some() {
@@ -195,17 +200,10 @@ impl Verify {
         // Read once the lease is ours: another repair may have ended just before.
         let mut baseline = Baseline::read(&self.split, record, self.options.exports.as_of_ms()).await?;
         let run = Run::begin(self, record, places, &self.stop).await?;
-        let done = CancellationToken::new();
-        // Ends the display, too, if this future is dropped because the repair's lease was lost.
-        let shown_until = done.clone().drop_guard();
-        let shown = tokio::spawn(Arc::clone(&run.progress).show(done));
+        let progress = Arc::clone(&run.progress);
         let span = tracing::info_span!(target: "dynasplit::span", "verify", repair = lease.is_some());
-        let result = Box::pin(run.all(lease, &mut baseline).instrument(span)).await;
-        drop(shown_until);
-        if let Err(error) = shown.await {
-            tracing::error!(%error, "the progress display failed");
-        }
-        let mut result = result?;
+        let work = Box::pin(run.all(lease, &mut baseline).instrument(span));
+        let mut result = progress.while_shown(work).await?;
         self.keep(record, &baseline, (whole, lease.is_some()), &mut result)
             .await?;
         Ok(result)

@@ -25,6 +25,7 @@ const BULK: &[&str] = &["backfill", "--order", "bulk"];
 /// With so many segments, the processes count each other.
 const BULK_SHARED: &[&str] = &["backfill", "--order", "bulk", "--segments", "100"];
 const VERIFY_ORDERS: &[&str] = &["verify", "--service", "orders"];
+const VERIFY_CHANGED: &[&str] = &["verify", "--changed"];
 const REPAIR: &[&str] = &["verify", "--repair", "--discard-target-writes"];
 const ABANDON_SERVICE: &[&str] = &["abandon", "--service", "names", "--delete-table", "--yes"];
 const ABANDON: &[&str] = &[
@@ -437,6 +438,9 @@ async fn ending() -> Deaths {
     let proof = ["state.proof.put.before", "state.proof.put.after"];
     deaths.die_at(&stage.cli, VERIFY_ORDERS, &proof).await;
     succeed_soon(&stage.cli, &["verify"]).await;
+    let changes = ["state.changes.put.before", "state.changes.put.after"];
+    deaths.die_at(&stage.cli, VERIFY_CHANGED, &changes).await;
+    succeed_soon(&stage.cli, VERIFY_CHANGED).await;
     let switch = ["switched.recording", "switched.acknowledged"];
     deaths.die_at(&stage.cli, SWITCHED, &switch).await;
     let points = [

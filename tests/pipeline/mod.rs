@@ -6,6 +6,7 @@
 mod added;
 mod again;
 mod budgets;
+mod changes;
 mod damaged;
 mod dead_letters;
 mod limits;

@@ -73,6 +73,8 @@ pub enum Job {
     Verify {
         repair: bool,
     },
+    /// Compares only what changed since the last clean verify.
+    VerifyChanges,
     Reconcile,
     Tune(TuningChange),
     Switch {
@@ -116,6 +118,9 @@ pub enum Job {
     Status,
 }
 
+/// What a verify says that found no difference.
+pub const CLEAN: &str = "clean";
+
 /// What a command that ended well says.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -155,6 +160,7 @@ impl Job {
             Self::ExportCancel => "export-cancel",
             Self::Verify { repair: false } => "verify",
             Self::Verify { repair: true } => "repair",
+            Self::VerifyChanges => "verify-changes",
             Self::Reconcile => "reconcile",
             Self::Tune(_) => "tune",
             Self::Switch { undo: false, .. } => "switched",
@@ -300,17 +306,18 @@ impl Job {
                 Box::pin(backfill.run()).await?;
                 with_next(&split, "done").await
             }
-            Self::Verify { .. } | Self::Discard => {
+            Self::Verify { .. } | Self::VerifyChanges | Self::Discard => {
                 let discards = matches!(self, Self::Discard);
                 let options = VerifyOptions {
                     repair: discards || matches!(self, Self::Verify { repair: true }),
                     discard_target_writes: discards,
+                    changed: matches!(self, Self::VerifyChanges),
                     segments: Some(2),
                     ..VerifyOptions::default()
                 };
                 let (verify, _) = Verify::new(split, options, stop);
                 let result = Box::pin(verify.run()).await?;
-                let words = if result.clean { "clean" } else { "not clean" };
+                let words = if result.clean { CLEAN } else { "not clean" };
                 Ok(Report {
                     is_clean: result.clean && result.recorded && result.not_repairable.is_none(),
                     next: Some(result.next),

@@ -352,6 +352,10 @@ pub struct Verify {
     /// mismatches.
     #[arg(long, conflicts_with = "repair", help_heading = TASK)]
     pub anyway: bool,
+    /// Compare only items that changed since the last clean verify, by the stream of the source. It does not see what somebody else
+    /// wrote into the tables of the services, so it never counts for the split as a whole.
+    #[arg(long, help_heading = TASK, conflicts_with_all = ["repair", "anyway", "shared", "source_export", "target_export"])]
+    pub changed: bool,
     /// Compare only this service. Can be given several times. Such a verify does not count for the split as a whole.
     #[arg(long, value_name = "NAME", help_heading = TASK)]
     pub service: Vec<String>,

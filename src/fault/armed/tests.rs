@@ -50,7 +50,7 @@ fn computed() -> BTreeSet<String> {
         .into_iter()
         .flat_map(|writer| WRITE_OPS.map(|stroke| writing(writer, || stroke)));
     let kinds = "SPLIT SERVICE SHARD HISTORY WORKER BACKFILL SEGMENT REPAIR VERIFY LETTER LETTERPART RECHECK TUNING PROOF ACTIVITY CUTOVER \
-                 CUTOVEREVENT CUTOVERPIN PRUNE CHART NOTIFY IMPORT HEAL COPIED MEMBER SHAREDVERIFY VERIFYTASK";
+                 CUTOVEREVENT CUTOVERPIN PRUNE CHART NOTIFY IMPORT HEAL COPIED MEMBER SHAREDVERIFY VERIFYTASK CHANGES";
     let saves = kinds
         .split(' ')
         .flat_map(|kind| [false, true].map(|removed| saving(&format!("{kind}#name"), removed)));

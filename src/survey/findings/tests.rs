@@ -14,7 +14,7 @@ const PLAN: &str = "version: 1\nsplit: s\nsource: { table: Live, keys: { partiti
     table: { name: Apart, keys: { partition: PK } }\n";
 
 /// A survey of an empty, quiet table.
-fn quiet() -> Survey {
+pub(in crate::survey) fn quiet() -> Survey {
     let partition = KeyAttribute {
         name: "PK".into(),
         kind: AttributeKind::S,
