@@ -55,6 +55,10 @@ mod tests {
             Just(r#"{"N":"1e400"}"#.to_owned()),
             Just(r#"{"B":"3q2+7w=="}"#.to_owned()),
             Just(r#"{"B":"3q2+7w"}"#.to_owned()),
+            // A letter that is none of base64, bits that are left over, and no letters.
+            Just(r#"{"B":"3q2-7w=="}"#.to_owned()),
+            Just(r#"{"B":"3q2+7x=="}"#.to_owned()),
+            Just(r#"{"B":"===="}"#.to_owned()),
             Just(r#"{"BOOL":true}"#.to_owned()),
             Just(r#"{"NULL":false}"#.to_owned()),
             Just(r#"{"NULL":true}"#.to_owned()),
@@ -119,6 +123,8 @@ mod tests {
             r#"{"Item":{"a":{"M":{"b":{"S":"x"},"b":{"S":"y"}}}}}"#,
             r#"{"Item":{"a":{"NS":["1","1.0"]}}}"#,
             r#"{"Item":{"a":{"SS":[]}}}"#,
+            r#"{"Item":{"a":{"B":"3q2-7w=="}}}"#,
+            r#"{"Item":{"a":{"B":"3q2+7x=="}}}"#,
             "$ion_1_0 {}",
         ] {
             assert!(read(line).is_err(), "{line}");
