@@ -2,11 +2,11 @@
 //! which sees the whole item, and both give the same items.
 
 use super::route::taker;
-use super::transform::{STAMP_BYTES, check_indexes, check_keys};
+use super::transform::{IndexValue, STAMP_BYTES, check_indexes, check_keys};
 use crate::model::json::{LINE_BEGINS, LINE_ENDS};
-use crate::model::raw::{Carry, RawItem, write_text, write_value};
-use crate::model::{Key, MAX_ITEM_BYTES, NameFilter, REPLICATION_PREFIX, VERSION_ATTRIBUTE, Value};
-use crate::plan::{Plan, Service, Shape, Versions};
+use crate::model::raw::{Carry, Known, RawItem, write_text, write_value};
+use crate::model::{Key, MAX_ITEM_BYTES, NamePlaces, VERSION_ATTRIBUTE, Value};
+use crate::plan::{Attributes, Plan, Service, Shape, Versions};
 use std::time::SystemTime;
 
 /// What is known of a service before an item is seen.
@@ -20,14 +20,40 @@ pub struct Carrier {
 /// What is known of a shape.
 #[derive(Clone, Debug)]
 struct KnownShape {
-    /// All attributes but these are copied as they are. `None`: only some are copied, so each is looked up.
-    others: Option<NameFilter>,
-    /// The key attributes of the table and its indexes, and the source attributes that are copied under these names.
-    sources: Vec<(String, Vec<String>)>,
+    /// What becomes of each source attribute that the plan knows, by its place ([`Plan::name_places`]); and of those of global tables.
+    known: Vec<Becomes>,
+    /// What becomes of all other attributes.
+    others: Becomes,
+    /// For each key attribute of the table, the places of the source attributes that are copied under its name.
+    keys: Vec<Vec<u32>>,
+    /// The key attributes of all indexes.
+    index_keys: Vec<IndexKey>,
     /// No two attributes get one name by the plan alone.
     is_clear: bool,
     /// The source's key is the key, so nothing is made.
     is_identity: bool,
+}
+
+/// What becomes of a source attribute.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Becomes {
+    /// It is copied.
+    Kept,
+    /// It is copied under another name.
+    Renamed(String),
+    /// It is left out.
+    Left,
+    /// Its name may be one that another attribute gets.
+    Unclear,
+}
+
+/// A key attribute of an index.
+#[derive(Clone, Debug)]
+struct IndexKey {
+    /// Which part of the table's key it is, if it is one.
+    part: Option<usize>,
+    /// The places of the source attributes that are copied under its name.
+    sources: Vec<u32>,
 }
 
 impl Carrier {
@@ -42,11 +68,12 @@ impl Carrier {
                 STAMP_BYTES.max(VERSION_ATTRIBUTE.len() + longest)
             }
         };
+        let names = plan.name_places();
         let of = |service: &Service| Self {
             shapes: service
                 .shapes
                 .iter()
-                .map(|shape| KnownShape::of(service, shape))
+                .map(|shape| KnownShape::of(service, shape, &names))
                 .collect(),
             own,
         };
@@ -74,21 +101,33 @@ impl Carrier {
 }
 
 impl KnownShape {
-    fn of(service: &Service, shape: &Shape) -> Self {
+    fn of(service: &Service, shape: &Shape, names: &NamePlaces) -> Self {
         let attributes = &shape.attributes;
-        let (from, to) = (attributes.rename.keys(), attributes.rename.values());
-        let others = from.chain(to).chain(&attributes.drop).map(String::as_str);
-        let of_key = |name: &str| {
-            let sources = attributes.sources(name).map(str::to_owned);
-            (name.to_owned(), sources.collect())
+        let sources = |name: &str| {
+            let sources = attributes.sources(name);
+            sources.filter_map(|source| names.place(source)).collect()
         };
-        let mut names: Vec<&String> = attributes.rename.values().collect();
-        names.sort_unstable();
+        let of_index = |name: &str| IndexKey {
+            part: service.keys.attributes().position(|key| key.name == name),
+            sources: sources(name),
+        };
+        let indexes = service.indexes.iter().flat_map(|index| index.keys.attributes());
+        let mut new: Vec<&String> = attributes.rename.values().collect();
+        new.sort_unstable();
         Self {
-            others: attributes.keep.is_none().then(|| NameFilter::of(others)),
-            sources: service.key_names().map(of_key).collect(),
+            known: names
+                .iter()
+                .map(|name| Becomes::of(attributes, name))
+                .chain([Becomes::Left])
+                .collect(),
+            others: match attributes.keep {
+                None => Becomes::Kept,
+                Some(_) => Becomes::Left,
+            },
+            keys: service.keys.attributes().map(|key| sources(&key.name)).collect(),
+            index_keys: indexes.map(|key| of_index(&key.name)).collect(),
             is_identity: shape.keys.is_identity(),
-            is_clear: names.windows(2).all(|pair| pair[0] != pair[1]),
+            is_clear: new.windows(2).all(|pair| pair[0] != pair[1]),
         }
     }
 
@@ -108,14 +147,15 @@ impl KnownShape {
             Parts::of(&made)
         };
         check_keys(service, key.0).ok()?;
-        let of_key = |name: &str| key.named(service, name);
-        check_indexes(service, |name| of_key(name).or_else(|| self.copied(name, item))).ok()?;
+        let of_index = |number: usize, _: &str| self.index_value(number, &key, item);
+        check_indexes(service, of_index).ok()?;
         out.extend_from_slice(LINE_BEGINS);
         out.push(b'{');
         let (mut bytes, mut is_first) = (0, true);
-        for (attribute, value) in service.keys.attributes().zip(key.0.into_iter().flatten()) {
-            match self.copied(&attribute.name, item) {
-                Some(copied) if copied != value => return None,
+        let made = service.keys.attributes().zip(key.0.into_iter().flatten());
+        for ((attribute, value), sources) in made.zip(&self.keys) {
+            match sources.iter().find_map(|source| item.attribute(*source)) {
+                Some((copied, ..)) if item.read.get(copied) != Some(value) => return None,
                 Some(_) => {}
                 None => {
                     if !is_first {
@@ -129,34 +169,48 @@ impl KnownShape {
                 }
             }
         }
-        bytes += item.carry(is_first, out, |name| self.becomes(shape, name))?;
+        bytes += item.carry(is_first, out, |known| self.becomes(known))?;
         out.push(b'}');
         out.extend_from_slice(LINE_ENDS);
         Some(bytes)
     }
 
-    /// What becomes of a source attribute. `None` if its name may be one that another attribute gets.
-    fn becomes<'s>(&self, shape: &'s Shape, name: &str) -> Option<Carry<'s>> {
-        let is_other = self.others.as_ref().is_some_and(|others| !others.may_have(name));
-        if is_other && !name.starts_with(REPLICATION_PREFIX) {
-            return Some(Carry::Keep);
-        }
-        let attributes = &shape.attributes;
-        if attributes.target_name(name).is_none() {
-            return Some(Carry::Leave);
-        }
-        match attributes.rename.get(name) {
-            Some(to) if to == name => Some(Carry::Keep),
-            Some(to) => Some(Carry::Rename(to)),
-            None if attributes.rename.values().any(|to| to == name) => None,
-            None => Some(Carry::Keep),
+    fn becomes(&self, known: Known) -> Option<Carry<'_>> {
+        let becomes = match known.place {
+            Some(place) => self.known.get(place as usize)?,
+            None => &self.others,
+        };
+        match becomes {
+            Becomes::Kept => Some(Carry::Keep),
+            Becomes::Renamed(to) => Some(Carry::Rename(to)),
+            Becomes::Left => Some(Carry::Leave),
+            Becomes::Unclear => None,
         }
     }
 
-    /// The value of the attribute that is copied under the name of a key attribute.
-    fn copied<'i>(&self, name: &str, item: &'i RawItem) -> Option<&'i Value> {
-        let (_, sources) = self.sources.iter().find(|(key, _)| key == name)?;
-        sources.iter().find_map(|source| item.read.get(source))
+    /// What a key attribute of an index is in the item that is made.
+    fn index_value(&self, number: usize, key: &Parts<'_>, item: &RawItem) -> Option<IndexValue> {
+        let IndexKey { part, sources } = self.index_keys.get(number)?;
+        let of_key = part.and_then(|part| key.0[part]).map(IndexValue::of);
+        of_key.or_else(|| {
+            let copied = sources.iter().find_map(|source| item.attribute(*source));
+            copied.map(|(_, type_name, bytes)| IndexValue { type_name, bytes })
+        })
+    }
+}
+
+impl Becomes {
+    /// What becomes of the attribute with this name.
+    fn of(attributes: &Attributes, name: &str) -> Self {
+        if attributes.target_name(name).is_none() {
+            return Self::Left;
+        }
+        match attributes.rename.get(name) {
+            Some(to) if to == name => Self::Kept,
+            Some(to) => Self::Renamed(to.clone()),
+            None if attributes.rename.values().any(|to| to == name) => Self::Unclear,
+            None => Self::Kept,
+        }
     }
 }
 
@@ -166,12 +220,6 @@ struct Parts<'k>([Option<&'k Value>; 2]);
 impl<'k> Parts<'k> {
     fn of(key: &'k Key) -> Self {
         Self([Some(&key.partition), key.sort.as_ref()])
-    }
-
-    /// That of the key attribute with this name.
-    fn named(&self, service: &Service, name: &str) -> Option<&'k Value> {
-        let mut named = service.keys.attributes().zip(self.0);
-        named.find_map(|(attribute, value)| (attribute.name == name).then_some(value))?
     }
 }
 

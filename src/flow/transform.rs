@@ -110,7 +110,7 @@ pub fn shaped(
         };
     }
     check_keys(service, [Some(&key.partition), key.sort.as_ref()])?;
-    check_indexes(service, |name| shaped.get(name))?;
+    check_indexes(service, |_, name| shaped.get(name).map(IndexValue::of))?;
     let visible = shaped.size();
     let own = keep_version(service, versions, item, &mut shaped);
     let bytes = visible + own;
@@ -174,22 +174,43 @@ pub(super) fn check_keys(service: &Service, key: [Option<&Value>; 2]) -> Result<
     Ok(())
 }
 
+/// What an index wants to know of an attribute.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct IndexValue {
+    /// Its type, as DynamoDB calls it.
+    pub type_name: &'static str,
+    /// What it weighs.
+    pub bytes: usize,
+}
+
+impl IndexValue {
+    pub fn of(value: &Value) -> Self {
+        Self {
+            type_name: value.type_name(),
+            bytes: value.size(),
+        }
+    }
+}
+
 /// A missing index key is fine (the index leaves the item out); one of another type, empty or too long is
-/// refused by DynamoDB together with the whole item.
-pub(super) fn check_indexes<'i>(
+/// refused by DynamoDB together with the whole item. `value_of` gets the number of a key attribute, among those of all indexes, and its name.
+pub(super) fn check_indexes(
     service: &Service,
-    value_of: impl Fn(&str) -> Option<&'i Value>,
+    value_of: impl Fn(usize, &str) -> Option<IndexValue>,
 ) -> Result<(), Fault> {
+    let mut number = 0;
     for index in &service.indexes {
         for (attribute, limit) in index.keys.attributes().zip([MAX_PARTITION_BYTES, MAX_SORT_BYTES]) {
-            let Some(value) = value_of(&attribute.name) else {
+            let value = value_of(number, &attribute.name);
+            number += 1;
+            let Some(IndexValue { type_name, bytes }) = value else {
                 continue;
             };
-            let found = if !attribute.kind.holds(value) {
-                value.type_name()
-            } else if value.size() == 0 {
+            let found = if !attribute.kind.is_called(type_name) {
+                type_name
+            } else if bytes == 0 {
                 "empty"
-            } else if value.size() > limit {
+            } else if bytes > limit {
                 "longer than DynamoDB accepts (2048 bytes; a sort key 1024)"
             } else {
                 continue;

@@ -25,6 +25,12 @@ impl AttributeKind {
             (Self::S, Value::S(_)) | (Self::N, Value::N(_)) | (Self::B, Value::B(_))
         )
     }
+
+    /// Whether DynamoDB calls this type so.
+    #[must_use]
+    pub fn is_called(self, name: &str) -> bool {
+        matches!((self, name), (Self::S, "S") | (Self::N, "N") | (Self::B, "B"))
+    }
 }
 
 impl fmt::Display for AttributeKind {

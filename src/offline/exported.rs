@@ -22,7 +22,7 @@ impl Exported {
     /// # Errors
     /// If the line is not an item.
     pub fn of_line(text: &Arc<str>, line: Range<usize>, looked_at: &LookedAt) -> Result<Self, LineProblem> {
-        match RawItem::of_line(text, line.clone(), &|name| looked_at.has(name)) {
+        match RawItem::of_line(text, line.clone(), |name| looked_at.known(name)) {
             Ok(mut raw) => {
                 strip_marks(&mut raw.read);
                 Ok(Self::Raw(raw))

@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// Parses a plan of one service, `mine`: `timestamp` is the plan's line of that name, `service` what stands under
 /// `table` and `transform`.
 #[track_caller]
-fn plan(timestamp: &str, service: &str) -> Plan {
+pub(crate) fn plan(timestamp: &str, service: &str) -> Plan {
     let text = format!(
         "
 version: 1

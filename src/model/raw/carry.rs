@@ -1,6 +1,7 @@
 //! Copies attributes of a text as they are.
 
 use super::item::RawItem;
+use super::known::Known;
 use super::put::comma;
 use super::write::write_text;
 
@@ -17,24 +18,23 @@ pub enum Carry<'n> {
 
 impl RawItem {
     /// Copies the attributes of a [plain](Self::is_plain) item into an object in DynamoDB JSON that has some attributes already, or
-    /// none, and returns the bytes that DynamoDB charges for them. `each` gives up by `None`.
+    /// none, and returns the bytes that DynamoDB charges for them. `each` decides by what is known of the name, and gives up by `None`.
     pub fn carry<'n>(
         &self,
         is_first: bool,
         out: &mut Vec<u8>,
-        each: impl Fn(&str) -> Option<Carry<'n>>,
+        each: impl Fn(Known) -> Option<Carry<'n>>,
     ) -> Option<usize> {
         let (mut first, mut bytes) = (is_first, 0);
         // Neighbours that are kept are copied together, with what is between them.
         let mut kept: Option<(usize, usize)> = None;
         let text = self.text.as_bytes();
         for one in &self.attributes {
-            let name = one.name_in(&self.text);
-            let carry = each(name)?;
-            if carry == Carry::Keep {
+            let carry = each(one.known)?;
+            if matches!(carry, Carry::Keep) {
                 let start = kept.map_or(one.name.start as usize - 1, |(start, _)| start);
                 kept = Some((start, one.value.end as usize));
-                bytes += name.len() + one.bytes as usize;
+                bytes += one.name.len() + one.bytes as usize;
                 continue;
             }
             copy(text, kept.take(), &mut first, out)?;

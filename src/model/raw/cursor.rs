@@ -1,5 +1,6 @@
 //! Walks JSON text without making values of it.
 
+use super::kind::Kind;
 use std::borrow::Cow;
 
 /// The text is not in the form that DynamoDB answers in, or holds something that this version does not know.
@@ -61,6 +62,11 @@ impl<'t> Cursor<'t> {
     /// At the beginning of a text, or at a place inside.
     pub fn at(text: &'t str, at: usize) -> Self {
         Self { text, at, depth: 0 }
+    }
+
+    /// The same text at another place.
+    pub fn again(&self, at: usize) -> Self {
+        Self::at(self.text, at)
     }
 
     /// The place.
@@ -182,7 +188,7 @@ impl<'t> Cursor<'t> {
     /// Passes an object with one name, which is the type of a value: `of` passes its content.
     pub fn typed<T>(
         &mut self,
-        of: impl FnOnce(&mut Self, &'t str) -> Result<T, Unreadable>,
+        of: impl FnOnce(&mut Self, Kind) -> Result<T, Unreadable>,
     ) -> Result<T, Unreadable> {
         let kind = self.kind()?;
         let made = of(self, kind)?;
@@ -191,19 +197,18 @@ impl<'t> Cursor<'t> {
     }
 
     /// Passes the beginning of a value up to its content, and returns its type.
-    fn kind(&mut self) -> Result<&'t str, Unreadable> {
+    fn kind(&mut self) -> Result<Kind, Unreadable> {
         // As DynamoDB writes nearly all values.
-        let start = self.at + 2;
-        if let Some([b'{', b'"', b'S' | b'N' | b'B' | b'L' | b'M', b'"', b':']) =
-            self.text.as_bytes().get(self.at..self.at + 5)
+        if let Some([b'{', b'"', letter, b'"', b':']) = self.text.as_bytes().get(self.at..self.at + 5)
+            && let Some(kind) = Kind::of_letter(*letter)
         {
             self.at += 5;
-            return self.text.get(start..=start).ok_or(Unreadable);
+            return Ok(kind);
         }
         self.expect(b'{')?;
         let kind = self.string()?;
         self.expect(b':')?;
-        Ok(kind.raw)
+        Kind::of_name(kind.raw).ok_or(Unreadable)
     }
 
     /// Passes any value.
@@ -229,6 +234,15 @@ impl<'t> Cursor<'t> {
 fn plain(bytes: &[u8]) -> usize {
     let ends = |byte: u8| byte == b'"' || byte == b'\\' || byte < b' ';
     let mut at = 0;
+    // Most strings are short.
+    while at < AT_ONCE
+        && let Some(next) = bytes.get(at..).and_then(|rest| rest.first_chunk())
+    {
+        if let Some(found) = first_end(u64::from_le_bytes(*next)) {
+            return at + found;
+        }
+        at += size_of::<u64>();
+    }
     while let Some(next) = bytes.get(at..at + AT_ONCE)
         && !next.iter().fold(false, |found, byte| found | ends(*byte))
     {

@@ -1,7 +1,9 @@
 //! An item of an answer, of which only some attributes are read.
 
 use super::cursor::{Cursor, Unreadable};
-use super::names::Names;
+use super::kind::Kind;
+use super::known::Known;
+use super::names::{Names, has_distinct_names};
 use super::{read, size};
 use crate::model::{Item, RESERVED_PREFIX};
 use std::ops::Range;
@@ -31,7 +33,8 @@ pub(super) struct RawAttribute {
     pub value: Range<u32>,
     /// What the value weighs.
     pub bytes: u32,
-    pub is_read: bool,
+    pub kind: Kind,
+    pub known: Known,
 }
 
 impl RawAttribute {
@@ -58,7 +61,7 @@ impl RawItem {
     pub(super) fn pass(
         text: &Arc<str>,
         cursor: &mut Cursor<'_>,
-        is_looked_at: &dyn Fn(&str) -> bool,
+        known: impl Fn(&str) -> Known,
     ) -> Result<Self, Unreadable> {
         cursor.peek();
         let start = cursor.place();
@@ -66,29 +69,29 @@ impl RawItem {
         let (mut names, mut is_plain) = (Names::default(), true);
         cursor.object(|cursor, name| {
             cursor.peek();
-            if !names.add(name.said()?) {
-                return Err(Unreadable);
-            }
+            names.add(name);
             let value = cursor.place();
-            let is_read = name.is_escaped || is_looked_at(name.raw);
-            let bytes = if is_read {
+            let mut known = known(name.raw);
+            known.is_read |= name.is_escaped;
+            let (kind, bytes) = if known.is_read {
                 is_plain &= !name.is_escaped && !name.raw.starts_with(RESERVED_PREFIX);
                 let value = read::value(cursor)?;
-                let bytes = value.size();
+                let found = (Kind::of_value(&value), value.size());
                 read.insert(name.to_text()?, value);
-                bytes
+                found
             } else {
-                size::size(cursor)?
+                size::kind_and_size(cursor)?
             };
             attributes.push(RawAttribute {
                 name: range(name.start, name.start + name.raw.len())?,
                 value: range(value, cursor.place())?,
                 bytes: u32::try_from(bytes).map_err(|_| Unreadable)?,
-                is_read,
+                kind,
+                known,
             });
             Ok(())
         })?;
-        if !names.are_distinct() {
+        if !names.are_distinct() && !has_distinct_names(&mut cursor.again(start))? {
             return Err(Unreadable);
         }
         Ok(Self {
@@ -102,7 +105,17 @@ impl RawItem {
 
     /// The attributes that are not read.
     pub(super) fn carried(&self) -> impl Iterator<Item = &RawAttribute> {
-        self.attributes.iter().filter(|one| !one.is_read)
+        self.attributes.iter().filter(|one| !one.known.is_read)
+    }
+
+    /// The attribute with a known name: its name, and the type of its value and what it weighs.
+    #[must_use]
+    pub fn attribute(&self, place: u32) -> Option<(&str, &'static str, usize)> {
+        let found = self
+            .attributes
+            .iter()
+            .find(|one| one.known.place == Some(place))?;
+        Some((found.name_in(&self.text), found.kind.name(), found.bytes as usize))
     }
 
     /// Whether the text can be carried as it is: the name of no attribute has escapes, or is reserved for dynasplit, as far as

@@ -2,18 +2,20 @@
 
 use super::cursor::{Cursor, Unreadable};
 use super::item::RawItem;
+use super::known::Known;
 use std::ops::Range;
 use std::sync::Arc;
 
 impl RawItem {
-    /// The item of a line `{"Item": {...}}`, which stands at a place of a text. Of its attributes, those that somebody looks at are read.
+    /// The item of a line `{"Item": {...}}`, which stands at a place of a text. What is known of a name decides whether the attribute is
+    /// read.
     ///
     /// # Errors
     /// If it is anything else.
     pub fn of_line(
         text: &Arc<str>,
         line: Range<usize>,
-        is_looked_at: &dyn Fn(&str) -> bool,
+        known: impl Fn(&str) -> Known,
     ) -> Result<Self, Unreadable> {
         let until = text.get(..line.end).ok_or(Unreadable)?;
         let mut cursor = Cursor::at(until, line.start);
@@ -23,7 +25,7 @@ impl RawItem {
             return Err(Unreadable);
         }
         cursor.expect(b':')?;
-        let item = Self::pass(text, &mut cursor, is_looked_at)?;
+        let item = Self::pass(text, &mut cursor, known)?;
         cursor.expect(b'}')?;
         cursor.end()?;
         Ok(item)
@@ -39,7 +41,9 @@ mod tests {
 
     fn read(line: &str) -> Result<RawItem, Unreadable> {
         let text: Arc<str> = format!("x\n{line}\n{{}}").into();
-        RawItem::of_line(&text, 2..2 + line.len(), &|name| name == "PK")
+        RawItem::of_line(&text, 2..2 + line.len(), |name| {
+            Known::without_place(name == "PK")
+        })
     }
 
     /// What a name or a value may be. Some of these are no values.
@@ -51,6 +55,10 @@ mod tests {
             Just(r#"{"N":"1e400"}"#.to_owned()),
             Just(r#"{"B":"3q2+7w=="}"#.to_owned()),
             Just(r#"{"B":"3q2+7w"}"#.to_owned()),
+            // A letter that is none of base64, bits that are left over, and no letters.
+            Just(r#"{"B":"3q2-7w=="}"#.to_owned()),
+            Just(r#"{"B":"3q2+7x=="}"#.to_owned()),
+            Just(r#"{"B":"===="}"#.to_owned()),
             Just(r#"{"BOOL":true}"#.to_owned()),
             Just(r#"{"NULL":false}"#.to_owned()),
             Just(r#"{"NULL":true}"#.to_owned()),
@@ -115,6 +123,8 @@ mod tests {
             r#"{"Item":{"a":{"M":{"b":{"S":"x"},"b":{"S":"y"}}}}}"#,
             r#"{"Item":{"a":{"NS":["1","1.0"]}}}"#,
             r#"{"Item":{"a":{"SS":[]}}}"#,
+            r#"{"Item":{"a":{"B":"3q2-7w=="}}}"#,
+            r#"{"Item":{"a":{"B":"3q2+7x=="}}}"#,
             "$ion_1_0 {}",
         ] {
             assert!(read(line).is_err(), "{line}");

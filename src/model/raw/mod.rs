@@ -10,6 +10,8 @@
 mod carry;
 mod cursor;
 mod item;
+mod kind;
+mod known;
 mod line;
 mod names;
 mod page;
@@ -21,6 +23,7 @@ mod write;
 pub use carry::Carry;
 pub use cursor::Unreadable;
 pub use item::RawItem;
+pub use known::Known;
 pub use page::RawPage;
 pub use put::RawPut;
 pub use write::{write_item, write_text, write_value};

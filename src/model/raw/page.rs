@@ -2,6 +2,7 @@
 
 use super::cursor::{Cursor, Unreadable};
 use super::item::RawItem;
+use super::known::Known;
 use super::read;
 use crate::model::Item;
 use std::sync::Arc;
@@ -33,7 +34,9 @@ impl RawPage {
             "Items" => {
                 lists += 1;
                 cursor.array(|cursor| {
-                    page.items.push(RawItem::pass(&text, cursor, is_looked_at)?);
+                    page.items.push(RawItem::pass(&text, cursor, |name| {
+                        Known::without_place(is_looked_at(name))
+                    })?);
                     Ok(())
                 })
             }

@@ -1,6 +1,7 @@
 //! Makes values of text.
 
 use super::cursor::{Cursor, Quoted, Unreadable};
+use super::kind::Kind;
 use crate::model::{Item, Number, Value};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -9,21 +10,20 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 pub(super) fn value(cursor: &mut Cursor<'_>) -> Result<Value, Unreadable> {
     cursor.typed(|cursor, kind| {
         Ok(match kind {
-            "S" => Value::S(cursor.string()?.to_text()?),
-            "N" => Value::N(number(cursor.string()?)?),
-            "B" => Value::B(binary(cursor.string()?)?),
-            "BOOL" => Value::Bool(boolean(cursor)?),
-            "NULL" => cursor.word("true").map(|()| Value::Null)?,
-            "L" => {
+            Kind::S => Value::S(cursor.string()?.to_text()?),
+            Kind::N => Value::N(number(cursor.string()?)?),
+            Kind::B => Value::B(binary(cursor.string()?)?),
+            Kind::Bool => Value::Bool(boolean(cursor)?),
+            Kind::Null => cursor.word("true").map(|()| Value::Null)?,
+            Kind::L => {
                 let mut values = Vec::new();
                 cursor.array(|cursor| value(cursor).map(|value| values.push(value)))?;
                 Value::L(values)
             }
-            "M" => Value::M(item(cursor)?),
-            "SS" => Value::string_set(set(members(cursor, Quoted::to_text)?)?),
-            "NS" => Value::number_set(set(members(cursor, number)?)?),
-            "BS" => Value::binary_set(set(members(cursor, binary)?)?),
-            _ => return Err(Unreadable),
+            Kind::M => Value::M(item(cursor)?),
+            Kind::Ss => Value::string_set(set(members(cursor, Quoted::to_text)?)?),
+            Kind::Ns => Value::number_set(set(members(cursor, number)?)?),
+            Kind::Bs => Value::binary_set(set(members(cursor, binary)?)?),
         })
     })
 }

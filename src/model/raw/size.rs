@@ -1,7 +1,8 @@
 //! The size of a value, found while it is passed.
 
 use super::cursor::{Cursor, Quoted, Unreadable};
-use super::names::Names;
+use super::kind::Kind;
+use super::names::{Names, are_distinct, has_distinct_members, has_distinct_names};
 use crate::model::Number;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -10,33 +11,42 @@ use std::borrow::Cow;
 /// Passes a value, and returns the bytes that DynamoDB charges for it, as [`crate::model::Value::size`] does. Whatever it
 /// accepts, [`super::read::value`] reads, but for the escapes of a string, which it looks at in both.
 pub(super) fn size(cursor: &mut Cursor<'_>) -> Result<usize, Unreadable> {
+    kind_and_size(cursor).map(|(_, size)| size)
+}
+
+/// The same, and the type.
+pub(super) fn kind_and_size(cursor: &mut Cursor<'_>) -> Result<(Kind, usize), Unreadable> {
     cursor.typed(|cursor, kind| {
-        Ok(match kind {
-            "S" => text(cursor.string()?)?,
-            "N" => number(cursor.string()?)?,
-            "B" => binary(cursor.string()?)?,
-            "BOOL" => boolean(cursor)?,
-            "NULL" => cursor.word("true").map(|()| 1)?,
-            "L" => {
+        let size = match kind {
+            Kind::S => text(cursor.string()?)?,
+            Kind::N => number(cursor.string()?)?,
+            Kind::B => binary(cursor.string()?)?,
+            Kind::Bool => boolean(cursor)?,
+            Kind::Null => cursor.word("true").map(|()| 1)?,
+            Kind::L => {
                 let mut sum = 3;
                 cursor.array(|cursor| size(cursor).map(|bytes| sum += bytes + 1))?;
                 sum
             }
-            "M" => {
+            Kind::M => {
+                let start = cursor.place();
                 let mut sum = 3;
                 let mut names = Names::default();
                 cursor.object(|cursor, name| {
-                    let said = name.said()?;
-                    sum += said.len() + size(cursor)? + 1;
-                    names.add(said).then_some(()).ok_or(Unreadable)
+                    names.add(name);
+                    sum += name.said()?.len() + size(cursor)? + 1;
+                    Ok(())
                 })?;
-                names.are_distinct().then_some(sum).ok_or(Unreadable)?
+                if !names.are_distinct() && !has_distinct_names(&mut cursor.again(start))? {
+                    return Err(Unreadable);
+                }
+                sum
             }
-            "SS" => members(cursor, text, Quoted::said)?,
-            "NS" => members(cursor, number, plain_number)?,
-            "BS" => members(cursor, binary, Quoted::said)?,
-            _ => return Err(Unreadable),
-        })
+            Kind::Ss => members(cursor, text)?,
+            Kind::Ns => numbers(cursor)?,
+            Kind::Bs => members(cursor, binary)?,
+        };
+        Ok((kind, size))
     })
 }
 
@@ -49,20 +59,37 @@ fn boolean(cursor: &mut Cursor<'_>) -> Result<usize, Unreadable> {
     cursor.word(word).map(|()| 1)
 }
 
-/// A set has members, and each of them once. `said` is the same for equal members.
+/// A set has members, and each of them once: no two of them say the same.
 fn members<'t>(
     cursor: &mut Cursor<'t>,
     each: impl Fn(Quoted<'t>) -> Result<usize, Unreadable>,
-    said: impl Fn(Quoted<'t>) -> Result<Cow<'t, str>, Unreadable>,
 ) -> Result<usize, Unreadable> {
+    let start = cursor.place();
     let mut sum = 0;
     let mut all = Names::default();
     cursor.array(|cursor| {
         let member = cursor.string()?;
+        all.add(member);
         sum += each(member)?;
-        all.add(said(member)?).then_some(()).ok_or(Unreadable)
+        Ok(())
     })?;
-    let is_set = !all.is_empty() && all.are_distinct();
+    if all.is_empty() || !all.are_distinct() && !has_distinct_members(&mut cursor.again(start))? {
+        return Err(Unreadable);
+    }
+    Ok(sum)
+}
+
+/// The same of numbers, which can be written in several ways.
+fn numbers(cursor: &mut Cursor<'_>) -> Result<usize, Unreadable> {
+    let mut sum = 0;
+    let mut all = Vec::new();
+    cursor.array(|cursor| {
+        let member = cursor.string()?;
+        sum += number(member)?;
+        all.push(plain_number(member)?);
+        Ok(())
+    })?;
+    let is_set = !all.is_empty() && are_distinct(all);
     is_set.then_some(sum).ok_or(Unreadable)
 }
 
@@ -91,9 +118,11 @@ fn binary(text: Quoted<'_>) -> Result<usize, Unreadable> {
         .count();
     let (digits, _) = bytes.split_at(bytes.len() - padding);
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-    // Bits that are left over must be zero: only the last four digits can have some.
+    // All of them, so that the compiler looks at many at once.
+    let are_digits = digits.iter().fold(true, |all, byte| all & is_digit(byte));
+    // Bits that are left over must be zero: only the last four digits can have some, if they are not complete.
     let last = &bytes[bytes.len() - bytes.len().min(4)..];
-    if !bytes.len().is_multiple_of(4) || !digits.iter().all(is_digit) || BASE64.decode(last).is_err() {
+    if !bytes.len().is_multiple_of(4) || !are_digits || padding > 0 && BASE64.decode(last).is_err() {
         return Err(Unreadable);
     }
     Ok(bytes.len() / 4 * 3 - padding)

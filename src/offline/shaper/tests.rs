@@ -109,3 +109,65 @@ fn what_a_plan_does_not_change_is_copied_and_what_is_not_clear_is_left_to_the_wh
     assert_eq!(of(0, &line.replace(r#""n""#, r#""dynasplit:n""#)), None);
     assert_eq!(of(0, &line.replace(r#""n""#, r#""\u006e""#)), None);
 }
+
+/// The sort key of an index may be shorter than the partition key of the table, which no source attribute has.
+#[test]
+fn an_index_takes_or_refuses_the_key_of_the_table() {
+    let service = "    table: { name: Mine, keys: { partition: made }, global-indexes: [{ name: by-kind, keys: \
+                   { partition: kind, sort: made }, projection: keys-only }] }\n    \
+                   transform: { keys: { from: { id: 'i{a}' }, to: { made: 'i{a}' } } }\n";
+    let plan = crate::flow::tests::plan("none", service);
+    for (letters, is_taken) in [(2, true), (1024, true), (1025, false), (2048, false)] {
+        let id = format!("i{}", "x".repeat(letters - 1));
+        let line = format!(r#"{{"Item":{{"id":{{"S":"{id}"}},"kind":{{"S":"mine"}}}}}}"#);
+        let whole = Exported::Read(item_of(line.as_bytes()).expect("an item"));
+        assert_eq!(outcomes(&plan, &whole)[0].1.is_ok(), is_taken, "{letters}");
+        assert_eq!(carried(&plan, &line).is_some(), is_taken, "{letters}");
+    }
+}
+
+/// Of an index key, only the type and the size are looked at, and its value is not read.
+#[test]
+fn an_index_takes_or_refuses_what_is_carried() {
+    let text = |letters: usize| format!(r#"{{"S":"{}"}}"#, "x".repeat(letters));
+    let values = [
+        (r#"{"S":"x"}"#.to_owned(), true),
+        (r#"{"S":"\u0078"}"#.to_owned(), true),
+        (text(2048), true),
+        (text(2049), false),
+        (format!(r#"{{"S":"{}"}}"#, r"\u00e9".repeat(1024)), true),
+        (format!(r#"{{"S":"{}"}}"#, r"\u00e9".repeat(1025)), false),
+        (r#"{"S":""}"#.to_owned(), false),
+        (r#"{"N":"1"}"#.to_owned(), false),
+        (r#"{"B":"AAAA"}"#.to_owned(), false),
+        (r#"{"SS":["x"]}"#.to_owned(), false),
+        (r#"{"L":[{"S":"x"}]}"#.to_owned(), false),
+        (r#"{"M":{}}"#.to_owned(), false),
+        (r#"{"NULL":true}"#.to_owned(), false),
+        (r#"{"BOOL":true}"#.to_owned(), false),
+    ];
+    // The key of the index is a source attribute, a renamed one, and one of few that are kept.
+    for place in [2, 3, 4] {
+        let plan = &plans()[place];
+        let index = &plan.services[0].indexes[0].keys.partition;
+        let source = if index.name == "z" {
+            "x"
+        } else {
+            index.name.as_str()
+        };
+        assert!(!plan.looked_at_to_shape().has(source), "nobody reads {source}");
+        for (value, is_taken) in &values {
+            let line =
+                format!(r#"{{"Item":{{"id":{{"S":"i1"}},"kind":{{"S":"mine"}},"{source}":{value}}}}}"#);
+            let text: Arc<str> = line.as_str().into();
+            let looked_at = plan.looked_at_to_shape();
+            let raw = Exported::of_line(&text, 0..text.len(), &looked_at).expect("an item");
+            assert!(matches!(raw, Exported::Raw(_)), "{place} {value}");
+            let found = outcomes(plan, &raw);
+            let whole = Exported::Read(item_of(line.as_bytes()).expect("an item"));
+            assert_eq!(found, outcomes(plan, &whole), "{place} {value}");
+            assert_eq!(found[0].1.is_ok(), *is_taken, "{place} {value}: {found:?}");
+            assert_eq!(carried(plan, &line).is_some(), *is_taken, "{place} {value}");
+        }
+    }
+}
