@@ -365,30 +365,7 @@ impl Baseline {
         result: &VerifyResult,
     ) -> BTreeMap<String, VerifyService> {
         for report in &result.report.services {
-            let counts = &report.mismatches;
-            let named = [
-                ("missing", counts.missing),
-                ("extra", counts.extra),
-                ("different", counts.different),
-                ("misrouted", counts.misrouted),
-                ("collision", counts.collision),
-                ("expired", counts.expired),
-            ];
-            let fingerprint = split.plan.service(&report.service).map(|s| s.fingerprint.clone());
-            let service = VerifyService {
-                expected: report.expected,
-                found: report.found,
-                mismatches: named
-                    .into_iter()
-                    .filter(|(_, count)| *count > 0)
-                    .map(|(class, count)| (class.to_owned(), count))
-                    .collect(),
-                unsettled: report.unsettled,
-                invalid: report.invalid,
-                newer: report.newer,
-                fingerprint: fingerprint.unwrap_or_default(),
-            };
-            services.insert(report.service.clone(), service);
+            services.insert(report.service.clone(), service_of(split, report));
         }
         services
     }
@@ -416,6 +393,7 @@ fn service_of(split: &Split, report: &ServiceReport) -> VerifyService {
             .collect(),
         unsettled: report.unsettled,
         invalid: report.invalid,
+        newer: report.newer,
         fingerprint: fingerprint.unwrap_or_default(),
     }
 }
