@@ -15,8 +15,11 @@ use crate::backfill::{load_export, load_export_of};
 use crate::model::moment;
 use crate::status::COLLISION_ADVICE;
 use crate::verify::compare::ServiceReport;
-use crate::verify::{ChangesCompared, Exports, Verify, VerifyOptions, VerifyResult, VerifyView};
+use crate::verify::{
+    ChangesCompared, Exports, ServiceChanges, Verify, VerifyOptions, VerifyResult, VerifyView,
+};
 use crate::worker::{RunError, Split};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -216,25 +219,32 @@ fn changed(result: &VerifyResult, changes: &ChangesCompared) -> Vec<String> {
                 changed.items.map_or_else(|| "-".into(), text::count),
                 text::count(service.mismatches.faults()),
                 moment(changed.since_ms),
-                moment(changed.whole_ms),
             ]);
             match findings(service) {
                 named if named.is_empty() => row,
                 named => row.note(named),
             }
         });
-    let heads = [
-        "service",
-        "keys compared",
-        "of",
-        "mismatches",
-        "changed since",
-        "last whole verify",
-    ];
+    let heads = ["service", "keys compared", "of", "mismatches", "changed since"];
     vec![
         table(&heads, rows),
+        format!("last verify of everything: {}", last_whole(&changes.services)),
         format!("read {} of the stream", text::counted(changes.records, "record")),
     ]
+}
+
+/// When the last clean verify of each whole table began; with the services, unless it was the same one for all of them.
+fn last_whole(services: &[ServiceChanges]) -> String {
+    let mut began: BTreeMap<u64, Vec<&str>> = BTreeMap::new();
+    for changed in services {
+        began.entry(changed.whole_ms).or_default().push(&changed.service);
+    }
+    let several = began.len() > 1;
+    let each = began.into_iter().map(|(ms, names)| match several {
+        true => format!("{} ({})", moment(ms), names.join(", ")),
+        false => moment(ms),
+    });
+    each.collect::<Vec<_>>().join("; ")
 }
 
 /// The services, with their findings. Classes without a finding are not named.
@@ -371,6 +381,34 @@ mod tests {
             ..found(0, 2)
         });
         assert_eq!(once.matches("change or delete").count(), 1, "{once}");
+    }
+
+    #[test]
+    fn a_verify_of_changes_fits_into_a_terminal_and_says_when_everything_was_verified() {
+        let of = |service: &str, whole_ms| ServiceChanges {
+            service: service.into(),
+            since_ms: 1_800_000_000_000,
+            whole_ms,
+            keys: 1_234,
+            items: Some(12_345_678),
+        };
+        let changes = |services: Vec<ServiceChanges>| ChangesCompared {
+            records: 7,
+            complete_to_ms: 1_800_000_060_000,
+            services,
+        };
+        let one = changed(&found(0, 0), &changes(vec![of("orders", 1_700_000_000_000)])).join("\n");
+        assert!(one.lines().all(|line| line.chars().count() <= 80), "{one}");
+        assert_eq!(one.lines().count(), 4, "no row is broken: {one}");
+        assert!(
+            one.contains("last verify of everything: 2023-11-14T22:13:20Z\n"),
+            "{one}"
+        );
+        let several = [of("a", 1_700_000_000_000), of("b", 1_700_000_001_000)];
+        assert_eq!(
+            last_whole(&several),
+            "2023-11-14T22:13:20Z (a); 2023-11-14T22:13:21Z (b)"
+        );
     }
 
     #[test]
