@@ -1,12 +1,11 @@
 //! Which items of the source changed since a verify: read from the stream for several services at once, and not taken from what
 //! the lanes did.
 
-use super::changed_keys::too_old;
-use super::from_places::FromPlaces;
+use super::from_places::{FromPlaces, too_old};
 use crate::model::Position;
+use crate::source::Record;
 use crate::source::lineage::watermark;
-use crate::source::{Record, StreamSource};
-use crate::state::{LaneState, ShardRecord, SplitRecord, StreamPlaces};
+use crate::state::{LaneState, ShardRecord, StreamPlaces};
 use crate::worker::{RunError, Split, pause, recorded_shards};
 use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
@@ -44,17 +43,10 @@ impl ChangedItems {
     /// # Errors
     /// If the stream is another one by now.
     pub async fn since(split: &Split, services: Vec<String>, from: StreamPlaces) -> Result<Self, RunError> {
-        let record = SplitRecord::read(&split.store).await?.value;
-        let arn = match record.stream() {
-            Some((generation, stream)) if generation == from.generation => stream.arn.clone(),
-            _ => return Err(too_old("the tail was restarted since")),
-        };
-        let keys = split.plan.source.keys.clone();
-        let source = StreamSource::new(split.source.streams.clone(), &arn, from.generation, keys);
         Ok(Self {
             split: split.clone(),
             services,
-            reader: FromPlaces::new(source, from),
+            reader: FromPlaces::of_source(split, from).await?,
             goal: None,
         })
     }

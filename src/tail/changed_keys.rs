@@ -1,12 +1,12 @@
 //! Which keys of a service changed since a verify, or since its switch: read from the streams, and not taken from what the lanes
 //! did, so that the check of a cutover or of a rollback does not rest on the work that it checks.
 
-use super::from_places::FromPlaces;
+use super::from_places::{FromPlaces, too_old};
 use super::lane::is_own;
 use crate::model::{Images, Key, Position};
 use crate::plan::Service;
 use crate::source::{Record, StreamSource};
-use crate::state::{SplitRecord, StreamPin, StreamPlaces};
+use crate::state::{StreamPin, StreamPlaces};
 use crate::worker::{RunError, Split, pause, recorded_shards};
 use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
@@ -54,17 +54,10 @@ impl ChangedKeys {
     /// # Errors
     /// If the stream is another one by now.
     pub async fn since(split: &Split, service: &str, from: StreamPlaces) -> Result<Self, RunError> {
-        let record = SplitRecord::read(&split.store).await?.value;
-        let arn = match record.stream() {
-            Some((generation, stream)) if generation == from.generation => stream.arn.clone(),
-            _ => return Err(too_old("the tail was restarted since")),
-        };
-        let keys = split.plan.source.keys.clone();
-        let source = StreamSource::new(split.source.streams.clone(), &arn, from.generation, keys);
         Ok(Self {
             split: split.clone(),
             service: service.to_owned(),
-            reader: FromPlaces::new(source, from),
+            reader: FromPlaces::of_source(split, from).await?,
             keys: Keys::default(),
         })
     }
@@ -176,12 +169,4 @@ pub(super) fn keys_since(records: &[Record], since_ms: u64) -> impl Iterator<Ite
         .iter()
         .filter(is_later)
         .map(|record| record.change.key.clone())
-}
-
-/// The stream does not show what changed since a verify.
-pub(super) fn too_old(reason: &str) -> RunError {
-    RunError::NotYet {
-        what: format!("the last verify is too old to know what changed since: {reason}"),
-        next: "run `dynasplit verify`, then run this command again".into(),
-    }
 }

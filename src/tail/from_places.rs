@@ -5,8 +5,8 @@ use super::reader::{ShardReader, is_trimmed};
 use crate::model::Position;
 use crate::source::StreamSource;
 use crate::source::lineage::age_gap;
-use crate::state::StreamPlaces;
-use crate::worker::RunError;
+use crate::state::{SplitRecord, StreamPlaces};
+use crate::worker::{RunError, Split};
 use std::collections::BTreeMap;
 
 /// A reader of several shards, each from its place.
@@ -24,6 +24,21 @@ impl FromPlaces {
             from,
             shards: BTreeMap::new(),
         }
+    }
+
+    /// Of the source's stream.
+    ///
+    /// # Errors
+    /// If the stream is another one by now.
+    pub async fn of_source(split: &Split, from: StreamPlaces) -> Result<Self, RunError> {
+        let record = SplitRecord::read(&split.store).await?.value;
+        let arn = match record.stream() {
+            Some((generation, stream)) if generation == from.generation => stream.arn.clone(),
+            _ => return Err(too_old("the tail was restarted since")),
+        };
+        let keys = split.plan.source.keys.clone();
+        let source = StreamSource::new(split.source.streams.clone(), &arn, from.generation, keys);
+        Ok(Self::new(source, from))
     }
 
     /// The generation of the stream.
@@ -64,5 +79,13 @@ impl FromPlaces {
     /// Why records after the places may be lost. Ask afterwards: while they were read, records may have been trimmed.
     pub fn lost(&self, now_ms: u64) -> Option<String> {
         age_gap(self.from.complete_to_ms, now_ms)
+    }
+}
+
+/// The stream does not show what changed since a verify.
+pub(super) fn too_old(reason: &str) -> RunError {
+    RunError::NotYet {
+        what: format!("the last verify is too old to know what changed since: {reason}"),
+        next: "run `dynasplit verify`, then run this command again".into(),
     }
 }
