@@ -70,9 +70,12 @@ fn beginning(name: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::cases::cases;
     use proptest::prelude::*;
 
     proptest! {
+        #![proptest_config(cases(64))]
+
         #[test]
         fn each_name_has_its_place_and_no_other_one_has_any(
             names in prop::collection::vec("[a-d]{0,4}|.{0,40}", 0..400),

@@ -29,8 +29,8 @@ use crate::support::{Engine, random_faults};
 
 /// What is wanted of a part of a run: so many deaths and stops, in so much time at most (a machine may be busy). Less of it at
 /// the usual effort.
-const COPY: [(u64, Duration); 2] = [(6, Duration::from_secs(9)), (10, Duration::from_secs(14))];
-const REPAIRING: [(u64, Duration); 2] = [(3, Duration::from_secs(6)), (4, Duration::from_secs(8))];
+const COPY: [(u64, Duration); 2] = [(4, Duration::from_secs(6)), (10, Duration::from_secs(14))];
+const REPAIRING: [(u64, Duration); 2] = [(2, Duration::from_secs(4)), (4, Duration::from_secs(8))];
 /// What every run must have seen is waited for so long, however much time that takes besides.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// So many rounds of a part are left to chance. Then what it has not done is done to a tail.

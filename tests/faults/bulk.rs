@@ -136,6 +136,7 @@ async fn what_lands_after_the_death_of_its_process_brings_nothing_back() {
 /// Who gives bulk up waits for no lease to be taken over; but for what is under way.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nor_does_what_lands_when_bulk_is_given_up() {
+    in_the_long_run!(nor_does_what_lands_when_bulk_is_given_up);
     lands_late("concurrent", Duration::from_millis(LEASE_SECONDS * 1000 + 500)).await;
 }
 

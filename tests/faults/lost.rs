@@ -53,6 +53,7 @@ async fn a_put_that_lands_after_the_removal_of_its_item_brings_nothing_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_lands_after_the_removal_of_its_item_brings_nothing_back() {
+    in_the_long_run!(a_copy_that_lands_after_the_removal_of_its_item_brings_nothing_back);
     let stage = set(Script::quiet(11), Mode::Sequence).await;
     for id in 0..LOSSES.len() + 5 {
         put(&stage, id, 1, "there before").await;

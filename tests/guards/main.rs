@@ -1,4 +1,4 @@
-//! The tests of this folder: see its `mod.rs`.
+//! The tests of this folder alone, as a binary that is built fast: `cargo test` runs them in `both`.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -133,6 +133,7 @@ async fn writes_of_items_that_are_left_behind_do_not_matter() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_flag_that_names_the_loss_completes_all_the_same() {
+    in_the_long_run!(the_flag_that_names_the_loss_completes_all_the_same);
     let (stage, tail) = verified().await;
     tail.kill().await;
     put(&stage, 500).await;

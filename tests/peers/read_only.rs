@@ -4,6 +4,7 @@ use dynasplit::state::{SegmentRecord, Store};
 use serde_json::Value;
 
 use super::orders;
+use crate::support::long::in_the_long_run;
 use crate::support::stage::Stage;
 use crate::support::trial::{Mode, Stamps};
 use crate::support::{Engine, contents, table};
@@ -11,6 +12,7 @@ use crate::support::{Engine, contents, table};
 /// A dry run of gh-ost that resumed dropped the progress of the real one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_that_only_read_change_nothing_of_a_running_split() {
+    in_the_long_run!(commands_that_only_read_change_nothing_of_a_running_split);
     let stage = Stage::set(Engine::embedded().await, Mode::Sequence).await;
     let (client, trial, cli) = (&stage.client, &stage.trial, &stage.cli);
     table::put_all(client, &trial.source, orders(400)).await;

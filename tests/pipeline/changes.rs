@@ -2,6 +2,7 @@
 
 use super::running::Running;
 use crate::support::Engine;
+use crate::support::long::in_the_long_run;
 use crate::support::table::{SdkItem, create, delete, item, key, number, put, put_all, text};
 use dynasplit::backfill::BackfillOptions;
 use dynasplit::state::{ProofRecord, SplitRecord, VerifyRecord};
@@ -207,6 +208,7 @@ async fn only_keys_that_changed_are_read() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_that_is_lost_is_found_and_nothing_is_proven_any_more() {
+    in_the_long_run!(a_change_that_is_lost_is_found_and_nothing_is_proven_any_more);
     let engine = Engine::embedded().await;
     let mut running = copied(&engine).await;
     assert!(verify(&running, whole()).await.clean);

@@ -379,7 +379,7 @@ impl<'a> Bench<'a> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_global_rejects: 1_000_000, ..cases(125) })]
+    #![proptest_config(ProptestConfig { max_global_rejects: 1_000_000, ..cases(60) })]
 
     #[test]
     fn the_way_back_of_any_plan_is_right(
@@ -397,7 +397,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_global_rejects: 1_000_000, ..cases(30) })]
+    #![proptest_config(ProptestConfig { max_global_rejects: 1_000_000, ..cases(15) })]
 
     /// The same for services with several shapes, whose keys are over a small alphabet.
     #[test]

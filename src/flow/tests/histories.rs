@@ -167,7 +167,7 @@ fn anyhow() -> impl Strategy<Value = Clock> + Clone {
 }
 
 proptest! {
-    #![proptest_config(cases(3000))]
+    #![proptest_config(cases(1500))]
 
     #[test]
     fn a_timestamp_that_is_shown_converges(story in story(forwards())) {
@@ -190,7 +190,7 @@ proptest! {
 
 proptest! {
     // What it looks for is rarer.
-    #![proptest_config(cases(6000))]
+    #![proptest_config(cases(3000))]
 
     /// Where the one assumption of `timestamp` mode breaks, the target may end up wrong, but never unnoticed.
     #[test]

@@ -417,7 +417,7 @@ fn conditions_and_patterns_can_contradict() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_global_rejects: 100_000, ..cases(75) })]
+    #![proptest_config(ProptestConfig { max_global_rejects: 100_000, ..cases(40) })]
 
     /// The proof against brute force: where it accepts, no two source keys over a small alphabet share a
     /// target key, and every target key leads back to its source key.

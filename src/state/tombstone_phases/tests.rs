@@ -402,7 +402,7 @@ fn together(
 }
 
 proptest! {
-    #![proptest_config(cases(1000))]
+    #![proptest_config(cases(500))]
 
     /// Whatever is done with others, a service's switch does what it would do alone: the models check one.
     #[test]

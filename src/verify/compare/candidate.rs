@@ -345,7 +345,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(cases(100))]
+        #![proptest_config(cases(50))]
 
         #[test]
         fn all_come_back_in_order(all in prop::collection::vec(pending(), 0..40), block_bytes in 1usize..2000) {
