@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dynasplit::ledger::LedgerObject;
-use dynasplit::model::RawRecord;
+use dynasplit::model::{Position, RawRecord};
 use dynasplit::state::{LaneState, ShardRecord, Store};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -406,6 +406,62 @@ async fn a_gap_of_the_ledger_concerns_no_other_lane_and_has_a_restart() {
     scene.stop(second).await;
     course::end(stage, tail).await;
     stage.cli.succeed(&["ledger", "check"]).await;
+}
+
+/// A shard is closed while records of it are only in the memory of the worker: the object that says that the shard has ended has them.
+/// The answer to the write of this object is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_object_of_a_closed_shard_has_what_was_not_written_before() {
+    /// With this lease, a record waits in memory for minutes until it is written.
+    const LONG: u64 = 20;
+    let scene = Scene::set(Script::quiet(67), Mode::Timestamp).await;
+    let stage = &scene.stage;
+    let tail = begin(stage).await;
+    for id in 0..3 {
+        course::put(stage, id, 1, "written before").await;
+    }
+    let are_written = |status: &Value| status["ledger"]["records"] == 3;
+    stage
+        .cli
+        .until("the first records in the ledger", are_written)
+        .await;
+    scene.stop(tail).await;
+    let before = scene.files();
+
+    for id in 2..7 {
+        course::put(stage, id, 2, "in memory").await;
+    }
+    course::delete(stage, 0).await;
+    stream(stage).roll_all().await;
+    let patient = stage.cli.with_lease(LONG).armed("s3.object.after=error");
+    let tail = patient.start(&["replicate"]);
+    let written = async {
+        while scene.files().len() == before.len() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    course::in_time("the last object of the shard", written).await;
+    let files = scene.files();
+    let last: Vec<&PathBuf> = files.iter().filter(|file| !before.contains(file)).collect();
+    let [last] = last[..] else {
+        panic!("one object was written: {last:?}");
+    };
+    let last = LedgerObject::unpack(&fs::read(last).expect("an object")).expect("an object");
+    assert_eq!((last.header.to, last.lines.len()), (Position::End, 6));
+    let all = |status: &Value| status["ledger"]["records"] == 9;
+    stage.cli.until("its records in the ledger", all).await;
+    assert_eq!(
+        scene.files(),
+        files,
+        "no second object, although an answer was lost"
+    );
+    scene.assert_whole().await;
+    let checked = stage.cli.succeed(&["ledger", "check", "--output", "json"]).await;
+    let checked: Value = serde_json::from_str(&checked.stdout).expect("JSON");
+    let chains = checked["chains"].as_array().expect("chains");
+    let ended = chains.iter().filter(|chain| chain["ended"] == true);
+    assert_eq!(ended.count(), 1, "{checked:#}");
+    scene.stop(tail).await;
 }
 
 /// Without conditions of writes, two workers could overwrite each other's objects.

@@ -1,4 +1,5 @@
-//! Shaping: from the files of an export to the files of an import, by the product, a script and Spark, each on one core.
+//! Shaping: from the files of an export to the files of an import, by the product, a script and Spark. Each has one core, except the
+//! product with its default number of threads.
 //!
 //! They do the same work for `plans/online-learning.yaml`, and everything that they wrote is read again and compared.
 
@@ -27,6 +28,8 @@ pub enum Shaper {
     Plain,
     /// The first one by a plan that gives each item to one service at most.
     Single,
+    /// `dynasplit shape` with gzip, as users run it: with its default number of threads.
+    Threads,
     /// A script with the standard library of Python.
     Script,
     /// Spark with one core.
@@ -41,6 +44,7 @@ impl Shaper {
             Self::Gzip => "dynasplit shape, gzip",
             Self::Plain => "dynasplit shape, none",
             Self::Single => "dynasplit shape, zstd, each item to one service",
+            Self::Threads => "dynasplit shape, gzip, default threads",
             Self::Script => "Python script, gzip",
             Self::Spark => "PySpark, local[1], gzip",
         }
@@ -99,8 +103,27 @@ impl Shapings {
     }
 
     fn mb_per(&self, shaper: Shaper, seconds: fn(&Used) -> f64) -> Option<f64> {
+        Some(self.bytes as f64 / 1e6 / median(self.runs(shaper)?.iter().map(seconds)))
+    }
+
+    /// How many times as long another one takes as the product. Turn by turn, because what else the machine does hits both of a turn.
+    pub fn times_as_long(&self, own: Shaper, other: Shaper) -> Option<f64> {
+        self.times(own, other, |run| run.wall_seconds)
+    }
+
+    /// The same of the time of the processor.
+    pub fn times_the_cpu(&self, own: Shaper, other: Shaper) -> Option<f64> {
+        self.times(own, other, |run| run.cpu_seconds)
+    }
+
+    fn times(&self, own: Shaper, other: Shaper, seconds: fn(&Used) -> f64) -> Option<f64> {
+        let turns = self.runs(own)?.iter().zip(self.runs(other)?);
+        Some(median(turns.map(|(own, other)| seconds(other) / seconds(own))))
+    }
+
+    fn runs(&self, shaper: Shaper) -> Option<&[Used]> {
         let shaping = self.shapings.iter().find(|shaping| shaping.shaper == shaper)?;
-        Some(self.bytes as f64 / 1e6 / median(shaping.runs.iter().map(seconds)))
+        Some(&shaping.runs)
     }
 }
 
@@ -113,7 +136,13 @@ const TIMES: u64 = 8;
 pub async fn shapings(args: &Args) -> Tried<Shapings> {
     let mut spark = None;
     let mut found = Shapings::default();
-    let mut shapers = vec![Shaper::Product, Shaper::Gzip, Shaper::Plain, Shaper::Single];
+    let mut shapers = vec![
+        Shaper::Product,
+        Shaper::Gzip,
+        Shaper::Plain,
+        Shaper::Single,
+        Shaper::Threads,
+    ];
     if !args.no_peers {
         shapers.push(Shaper::Script);
         match Spark::install().await {
@@ -197,7 +226,7 @@ async fn shape(shaper: Shaper, spark: Option<&Spark>, export: &Export, to: &Path
     let folder = to.to_string_lossy().into_owned();
     let peer = |script: &str| peers::sources().join(script).to_string_lossy().into_owned();
     let ended = match shaper {
-        Shaper::Product | Shaper::Gzip | Shaper::Plain | Shaper::Single => {
+        Shaper::Product | Shaper::Gzip | Shaper::Plain | Shaper::Single | Shaper::Threads => {
             let single = tempfile::tempdir().told("a directory")?;
             let plan = match shaper {
                 Shaper::Single => single_plan(single.path())?,
@@ -205,9 +234,12 @@ async fn shape(shaper: Shaper, spark: Option<&Spark>, export: &Export, to: &Path
             };
             let mut words = vec!["shape".to_owned(), plan.to_string_lossy().into_owned()];
             words.extend(files);
-            words.extend(["--to".to_owned(), folder, "--threads".to_owned(), "1".to_owned()]);
+            words.extend(["--to".to_owned(), folder]);
+            if shaper != Shaper::Threads {
+                words.extend(["--threads".to_owned(), "1".to_owned()]);
+            }
             let form = match shaper {
-                Shaper::Gzip => Some("gzip"),
+                Shaper::Gzip | Shaper::Threads => Some("gzip"),
                 Shaper::Plain => Some("none"),
                 _ => None,
             };
