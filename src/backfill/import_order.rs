@@ -66,6 +66,8 @@ impl Backfill {
             "waiting until no late write can land, then importing the tables",
             record,
         );
+        // No table depends on this wait: an object that lands late is in no record, and a late change of a record is refused. But a
+        // dead letter of a dead process is there before the lanes continue.
         bulk_landed(&self.split, &self.stop).await?;
         let lease = ImportLease::take(&self.split, &self.stop).await?;
         let end = lease
