@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::course::{begin, in_time, put, seen, set, until_seen};
 use crate::support::contents;
 use crate::support::faulty::Script;
+use crate::support::long::in_the_long_run;
 use crate::support::process::obstacles;
 use crate::support::stage::Stage;
 use crate::support::table::both_images;
@@ -103,6 +104,7 @@ async fn a_capture_of_an_earlier_stream_marks_no_lane_of_the_later_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_restarts_at_once_beside_a_running_tail_are_one() {
+    in_the_long_run!(many_restarts_at_once_beside_a_running_tail_are_one);
     let stage = set(Script::quiet(42).shards(2), Mode::Sequence).await;
     let running = begin(&stage).await;
     let endpoint = Endpoint {

@@ -118,6 +118,7 @@ async fn complete_refuses_while_somebody_writes_the_source() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writes_of_items_that_are_left_behind_do_not_matter() {
+    in_the_long_run!(writes_of_items_that_are_left_behind_do_not_matter);
     let (stage, tail) = verified().await;
     for number_ in 0..5 {
         let archived = item(

@@ -2,6 +2,7 @@
 
 use dynasplit::state::{SplitRecord, Store};
 
+use crate::support::long::in_the_long_run;
 use crate::support::process::obstacles;
 use crate::support::stage::Stage;
 use crate::support::table::{self, item, number, text};
@@ -66,6 +67,7 @@ async fn a_plan_that_was_edited_in_the_middle() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn left_behind_is_widened_while_a_worker_runs() {
+    in_the_long_run!(left_behind_is_widened_while_a_worker_runs);
     let stage = Stage::set(Engine::embedded().await, Mode::Sequence).await;
     let (client, source, cli) = (&stage.client, &stage.trial.source, &stage.cli);
     let tail = cli.begin().await;

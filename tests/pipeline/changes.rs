@@ -258,6 +258,7 @@ async fn a_change_that_is_lost_is_found_and_nothing_is_proven_any_more() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn items_that_no_table_can_hold_are_not_clean() {
+    in_the_long_run!(items_that_no_table_can_hold_are_not_clean);
     let engine = Engine::embedded().await;
     let mut running = copied(&engine).await;
     assert!(verify(&running, whole()).await.clean);
@@ -378,6 +379,7 @@ async fn keep_writing(client: aws_sdk_dynamodb::Client, source: String, stop: Ca
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writers_do_not_disturb_it() {
+    in_the_long_run!(writers_do_not_disturb_it);
     let engine = Engine::embedded().await;
     let mut running = copied(&engine).await;
     assert!(verify(&running, whole()).await.clean);

@@ -137,6 +137,7 @@ async fn stray_writes_are_found_and_not_overwritten() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_that_is_switched_off_is_a_gap() {
+    in_the_long_run!(a_stream_that_is_switched_off_is_a_gap);
     let (scene, tail) = Scene::switched(Engine::embedded().await, "none", 3).await;
     table::put(&scene.client, COURSES, copy("0", "own", 20)).await;
     scene.drained().await;

@@ -6,6 +6,7 @@ use super::bench::{
 };
 use super::proxy::Action;
 use crate::support::contents::{Contents, assert_same};
+use crate::support::long::in_the_long_run;
 use crate::support::table::{SdkItem, item, key, number, text};
 use aws_sdk_dynamodb::types::AttributeValue;
 use dynasplit::repair::{RepairRecord, reconcile_dead_letters};
@@ -183,6 +184,7 @@ async fn nothing_that_is_deleted_meanwhile_is_resurrected() {
 /// The other way round: an extra is about to be removed when the application creates its item.
 #[tokio::test]
 async fn nothing_that_is_created_meanwhile_is_removed() {
+    in_the_long_run!(nothing_that_is_created_meanwhile_is_removed);
     let hold = |operation: &str, request: &str| match operation {
         "PutItem" if request.contains(r#""TableName":"Orders""#) => Action::Hold,
         "PutItem" if request.contains(r#""TableName":"Users""#) => Action::Hold,
