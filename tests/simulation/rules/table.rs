@@ -144,7 +144,7 @@ pub const TABLE: &[Known] = &[
     known(SwitchesOnAnew, [Some(3), Some(3)], REPAIR),
     known(Since, [None, Some(2)], REPAIR),
     small(BulkHolds, [Some(1), Some(1)], BULK),
-    small(BulkLands, [None, None], BULK),
+    small(BulkLands, [Some(12), Some(12)], BULK),
     small(BulkAcknowledged, [Some(1), Some(2)], BULK),
     small(BulkSettled, [Some(1), Some(1)], BULK),
     small(BulkKept, [None, None], BULK),
