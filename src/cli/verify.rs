@@ -229,7 +229,14 @@ fn changed(result: &VerifyResult, changes: &ChangesCompared) -> Vec<String> {
     vec![
         table(&heads, rows),
         format!("last verify of everything: {}", last_whole(&changes.services)),
-        format!("read {} of the stream", text::counted(changes.records, "record")),
+        match changes.from_ledger {
+            0 => format!("read {} of the stream", text::counted(changes.records, "record")),
+            ledger => format!(
+                "read {}, {} of them from the ledger",
+                text::counted(changes.records, "record"),
+                text::count(ledger)
+            ),
+        },
     ]
 }
 
@@ -394,12 +401,17 @@ mod tests {
         };
         let changes = |services: Vec<ServiceChanges>| ChangesCompared {
             records: 7,
+            from_ledger: 5,
             complete_to_ms: 1_800_000_060_000,
             services,
         };
         let one = changed(&found(0, 0), &changes(vec![of("orders", 1_700_000_000_000)])).join("\n");
         assert!(one.lines().all(|line| line.chars().count() <= 80), "{one}");
         assert_eq!(one.lines().count(), 4, "no row is broken: {one}");
+        assert!(
+            one.ends_with("read 7 records, 5 of them from the ledger"),
+            "{one}"
+        );
         assert!(
             one.contains("last verify of everything: 2023-11-14T22:13:20Z\n"),
             "{one}"

@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_long_split_has_few_samples_that_cover_all_of_it() {
-        for lanes in [1, 4, 40] {
+        for lanes in [1, 40] {
             let chart = after(3, lanes);
             let times: Vec<u64> = chart.samples.iter().map(|sample| sample.at_ms).collect();
             assert_eq!(times[0], 0);

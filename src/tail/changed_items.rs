@@ -1,22 +1,22 @@
-//! Which items of the source changed since a verify: read from the stream for several services at once, and not taken from what
-//! the lanes did.
+//! Which items of the source changed since a verify: read from the stream for several services at once (what the stream may have
+//! forgotten, from the ledger), and not taken from what the lanes did.
 
 use super::from_places::{FromPlaces, too_old};
 use crate::model::Position;
 use crate::source::Record;
 use crate::source::lineage::watermark;
 use crate::state::{LaneState, ShardRecord, StreamPlaces};
-use crate::worker::{RunError, Split, pause, recorded_shards};
+use crate::worker::{Recorded, RunError, Split, pause, recorded_shards};
 use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
 
-/// Reads the source's stream from places to where the lanes of some services stand.
+/// Reads the source's stream, or its ledger, from places to where the lanes of some services stand.
 pub struct ChangedItems {
     split: Split,
     services: Vec<String>,
     reader: FromPlaces,
-    /// Where it reads to.
-    goal: Option<Reached>,
+    /// Where it reads to, and the shards as they are recorded there.
+    goal: Option<(Reached, Recorded)>,
 }
 
 /// What was read.
@@ -46,9 +46,15 @@ impl ChangedItems {
         Ok(Self {
             split: split.clone(),
             services,
-            reader: FromPlaces::of_source(split, from).await?,
+            reader: FromPlaces::of_source_or_ledger(split, from).await?,
             goal: None,
         })
+    }
+
+    /// How many records were read from the ledger.
+    #[must_use]
+    pub fn from_ledger(&self) -> u64 {
+        self.reader.from_ledger
     }
 
     /// Reads a page on the way to where the slowest of the lanes stands, or says that it is there. Then the next call goes on to where
@@ -58,12 +64,13 @@ impl ChangedItems {
     /// If the stream can't be read, or may not keep the records any more, or the command is stopped.
     pub async fn read(&mut self, stop: &CancellationToken) -> Result<Changes, RunError> {
         let generation = self.reader.generation();
-        let goal = match self.goal.take() {
+        let (goal, recorded) = match self.goal.take() {
             Some(goal) => goal,
             None => {
                 let recorded = recorded_shards(&self.split, generation).await?;
-                reached(&recorded, &self.services, generation)
-                    .ok_or_else(|| too_old("no shard with these lanes is recorded"))?
+                let goal = reached(&recorded, &self.services, generation)
+                    .ok_or_else(|| too_old("no shard with these lanes is recorded"))?;
+                (goal, recorded)
             }
         };
         for (shard, place) in &goal.places.shards {
@@ -72,12 +79,12 @@ impl ChangedItems {
                 if stop.is_cancelled() {
                     pause(self.split.timing.poll, stop).await?;
                 }
-                let page = self.reader.page(shard, place).await?;
+                let page = self.reader.page_or_ledger(shard, place, &recorded).await?;
                 if self.reader.place(shard) == before {
                     pause(self.split.timing.poll / 2, stop).await?;
                 }
                 if let Some(batch) = page.filter(|batch| !batch.records.is_empty()) {
-                    self.goal = Some(goal);
+                    self.goal = Some((goal, recorded));
                     return Ok(Changes::Page(batch.records));
                 }
             }

@@ -6,7 +6,8 @@ use crate::state::{
     BackfillRecord, ChangesRecord, Proof, ProofRecord, SplitRecord, StreamPlaces, VerifyRecord,
 };
 use crate::status::lane_status;
-use crate::worker::{RunError, Split, recorded_shards};
+use crate::tail::kept_after;
+use crate::worker::{Recorded, RunError, Split, recorded_shards};
 
 /// What a comparison of the changes of a service goes on from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,6 +39,8 @@ struct Known<'a> {
     gap: Option<String>,
     /// The stream is off, and its lane has read it to its end.
     is_drained: bool,
+    /// The shards of this stream.
+    recorded: Option<&'a Recorded>,
     now_ms: u64,
 }
 
@@ -84,6 +87,7 @@ pub(super) async fn bases(
             generation,
             is_drained: lane.as_ref().is_some_and(|lane| lane.drained_ms.is_some()),
             gap: lane.and_then(|lane| lane.gap),
+            recorded: recorded.as_ref(),
             now_ms,
         };
         match known.base(&service.name, &service.fingerprint) {
@@ -139,7 +143,8 @@ impl Known<'_> {
         if self.is_drained {
             return Err("the stream is off, so it shows no later change".into());
         }
-        if let Some(age) = age_gap(places.complete_to_ms, self.now_ms) {
+        let kept_ms = self.recorded.and_then(|recorded| kept_after(&places, recorded));
+        if let Some(age) = age_gap(kept_ms.unwrap_or(places.complete_to_ms), self.now_ms) {
             return Err(format!("the last clean verify is too old: {age}"));
         }
         let counted = self.whole.and_then(|whole| whole.services.get(service));
@@ -241,6 +246,7 @@ mod tests {
             generation: Some(1),
             gap: None,
             is_drained: false,
+            recorded: None,
             now_ms: NOW,
         }
     }

@@ -1,5 +1,5 @@
-//! A comparison of only what changed since an earlier proof: the keys come from the source's stream, in bounded memory, and each is
-//! looked at as a key that differs in a scan of both sides.
+//! A comparison of only what changed since an earlier proof: the keys come from the source's stream, or from its ledger, in bounded
+//! memory, and each is looked at as a key that differs in a scan of both sides.
 
 use super::base::{Base, bases, earliest};
 use super::delivery::LONGEST_LAG;
@@ -32,6 +32,7 @@ struct ReadChanges {
     sides: Vec<SourceSide>,
     reached: Reached,
     records: u64,
+    from_ledger: u64,
     suspects: Suspects,
     /// The lanes did not get to the moment at which the comparison began.
     is_late: bool,
@@ -131,13 +132,14 @@ impl Run {
         });
         result.changes = Some(ChangesCompared {
             records: read.records,
+            from_ledger: read.from_ledger,
             complete_to_ms: read.reached.places.complete_to_ms,
             services: services.collect(),
         });
         Ok((result, read.reached))
     }
 
-    /// Reads the stream up to the present: until each lane has delivered everything from before this comparison began.
+    /// Reads the stream, or the ledger, up to the present: until each lane has delivered everything from before this comparison began.
     async fn read_changes(&self, bases: &[Base], began_ms: u64) -> Result<ReadChanges, RunError> {
         let nothing = Digest::of(&Item::new());
         let sorting = || {
@@ -188,6 +190,7 @@ impl Run {
                         .collect::<Result<_, _>>()?,
                     reached,
                     records,
+                    from_ledger: changed.from_ledger(),
                     suspects,
                     is_late,
                 });

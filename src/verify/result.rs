@@ -104,8 +104,11 @@ impl Unrepaired {
 /// What was compared, if that was only what changed since earlier comparisons.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ChangesCompared {
-    /// Records of the source's stream that were read.
+    /// Records that were read, of the source's stream or of its ledger.
     pub records: u64,
+    /// As many of these came from the ledger.
+    #[serde(default)]
+    pub from_ledger: u64,
     /// Everything that changed before this moment was compared, in milliseconds since 1970.
     pub complete_to_ms: u64,
     /// Service by service.

@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod as_json;
 mod beginner;
 mod browser;
 mod chaos;

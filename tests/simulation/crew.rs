@@ -17,6 +17,17 @@ use crate::world::World;
 /// A worker that fails again and again is started after a pause that is doubled so often at most.
 const MOST_DOUBLED: u32 = 3;
 
+/// The copy in another order that was begun before, if that is why an import is refused.
+fn begun_instead(error: &str) -> Option<Job> {
+    let advice = steps(error)
+        .ok()
+        .filter(|_| error.contains("which continues it"))?;
+    advice.into_iter().find_map(|step| match step {
+        Step::Run(job @ Job::Backfill { .. }) => Some(job),
+        _ => None,
+    })
+}
+
 /// The supervised workers of `replicate`.
 #[derive(Default)]
 pub struct Tails {
@@ -171,9 +182,12 @@ impl World {
             let end = Box::pin(self.life(&job, self.plan(), &name, &mut rng)).await;
             match (&end, &mut job) {
                 (End::Done(_), _) => return,
+                // Somebody reads why it failed.
                 (End::Failed(error), Job::Import { delete_partial, .. }) => {
-                    // Somebody reads why it failed.
                     *delete_partial |= error.contains("with --delete-partial");
+                    if let Some(other) = begun_instead(error) {
+                        job = other;
+                    }
                 }
                 _ => {}
             }

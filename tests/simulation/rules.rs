@@ -148,11 +148,13 @@ fn rules_that_are_left_out_are_found_by_sequence_numbers() {
 
 /// Runs of less, enough to leave out most items.
 const FEW: u32 = 7;
+/// A run of so many seconds of trouble is enough for a story.
+const STORY_STORM_S: u64 = 6;
 
 #[test]
 fn a_failing_run_is_reduced_and_told_as_a_story() {
     let (mode, rule) = (Mode::Timestamp, Rule::BothImages);
-    let found = first(rule, mode, 1..=patience(1), Some(SHORT_STORM_S), true);
+    let found = first(rule, mode, 1..=patience(1), Some(STORY_STORM_S), true);
     let (script, outcome) = found.expect("it is found");
     let whole = outcome.wrong.clone().expect("it failed");
     let story = told(&script, outcome, FEW);
