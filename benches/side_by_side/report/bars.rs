@@ -27,17 +27,37 @@ const VERIFY: f64 = 0.27;
 const MEMORY: f64 = 1.2;
 const SHAPING: f64 = 100.0;
 const FASTER: f64 = 10.0;
+const BATCH_CPU: f64 = 1.0;
+const BATCH_MEMORY: f64 = 1.3;
+/// Records a second.
+const CATCHING_UP: f64 = 10_000.0;
+const FORECAST: f64 = 0.2;
+/// Of eight processes.
+const SPEED_UP: f64 = 7.0;
 
 /// Judges them all.
 pub fn judge(results: &Results) -> Vec<Bar> {
     vec![
         singly(results),
+        batches(
+            results,
+            "concurrent backfill: at most 1.0 times the CPU and 1.3 times the memory of the bare loop with BatchWriteItem",
+            Contender::Concurrent,
+        ),
+        batches(
+            results,
+            "bulk backfill: at most 1.0 times the CPU and 1.3 times the memory of the bare loop with BatchWriteItem",
+            Contender::Bulk,
+        ),
         requests(results),
         bulk(results),
         reads(results),
         writes(results),
         verify(results),
         memory(results),
+        catching_up(results),
+        speed_up(results),
+        forecast(results),
         shaping(results),
         shaping_of_script(results),
         shaping_of_spark(results),
@@ -139,6 +159,90 @@ fn singly(results: &Results) -> Bar {
             figure(tool.items as f64)
         ),
         reached: Some(ratio <= SINGLY),
+    }
+}
+
+fn batches(results: &Results, what: &'static str, order: Contender) -> Bar {
+    let Some((tool, floor)) = pair(results, order, Contender::FloorBatch) else {
+        return unmeasured(what, "not measured");
+    };
+    let turns = || tool.copies.iter().zip(&floor.copies);
+    let cpu = median(turns().map(|(tool, floor)| tool.used.cpu_seconds / floor.used.cpu_seconds));
+    let memory = tool.peak_mib() / floor.peak_mib();
+    Bar {
+        what,
+        measured: format!(
+            "{} and {} times ({} against {} s for a million, {} items)",
+            figure(cpu),
+            figure(memory),
+            figure(tool.cpu_per_million()),
+            figure(floor.cpu_per_million()),
+            figure(tool.items as f64)
+        ),
+        reached: Some(cpu <= BATCH_CPU && memory <= BATCH_MEMORY),
+    }
+}
+
+/// The largest backlog.
+fn catching_up(results: &Results) -> Bar {
+    let what = "replicate: catches up with at least 10,000 records a second, targets on the null endpoint";
+    let speeds = results.caught_up.iter().filter(|(null_targets, _)| *null_targets);
+    let speeds = speeds.filter_map(|(_, runs)| {
+        let records = runs.first()?.records;
+        let speed = median(runs.iter().map(|run| run.records as f64 / run.seconds));
+        Some((records, speed))
+    });
+    let Some((records, speed)) = speeds.max_by_key(|(records, _)| *records) else {
+        return unmeasured(what, "not measured");
+    };
+    Bar {
+        what,
+        measured: format!(
+            "{} a second, of {} records",
+            figure(speed),
+            figure(records as f64)
+        ),
+        reached: Some(speed >= CATCHING_UP),
+    }
+}
+
+fn speed_up(results: &Results) -> Bar {
+    let what = "eight processes of backfill, where waiting takes the time: at least 7 times as fast as one";
+    let of = |processes| {
+        let shared = results
+            .shared
+            .iter()
+            .find(|shared| shared.processes == processes)?;
+        Some(shared.items_per_second())
+    };
+    let (Some(one), Some(eight)) = (of(1), of(8)) else {
+        return unmeasured(what, "not measured");
+    };
+    Bar {
+        what,
+        measured: format!("{} times", figure(eight / one)),
+        reached: Some(eight / one >= SPEED_UP),
+    }
+}
+
+fn forecast(results: &Results) -> Bar {
+    let what = "plan: hours, units and money of a backfill within 20 % of what they come to";
+    let Some(checked) = &results.forecast else {
+        return unmeasured(what, "not measured");
+    };
+    let worst = checked
+        .lines
+        .iter()
+        .map(|line| line.error().abs())
+        .fold(0.0, f64::max);
+    Bar {
+        what,
+        measured: format!(
+            "{} % off in the worst of {} figures",
+            figure(worst * 100.0),
+            checked.lines.len()
+        ),
+        reached: Some(worst <= FORECAST),
     }
 }
 

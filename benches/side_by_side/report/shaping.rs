@@ -74,8 +74,8 @@ fn script(shaped: &Shapings) -> Option<String> {
     let costs = shaped.times_the_cpu(Shaper::Gzip, Shaper::Script)?;
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     Some(format!(
-        "The script takes {} times as long as `dynasplit shape` with gzip and its default threads, one for each of {cores} cores. It needs {} times \
-         the CPU time of `dynasplit shape --threads 1` with gzip; this ratio has no limit. Both are medians of the ratios of the turns.",
+        "The script takes {} times as long as `shape` with gzip and its default threads, one for each of {cores} cores. It needs {} times \
+         the CPU time of `shape --threads 1` with gzip; this ratio has no limit. Both are medians of the ratios of the turns.",
         figure(waits),
         figure(costs)
     ))
