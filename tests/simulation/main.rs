@@ -27,6 +27,7 @@ mod cast;
 mod check;
 mod colleague;
 mod crew;
+mod days;
 mod engine;
 mod events;
 mod finds;

@@ -31,8 +31,11 @@ const REFUSED: &str = "and a command refused: ";
 /// A command that refuses so often in a row, for the same reason, always does.
 const MOST_REFUSALS: u32 = 100;
 
-/// Within this, a lane has delivered what is on its way. A lane that is further behind is an obstacle.
+/// Within this, a lane has delivered what is on its way.
 const ON_ITS_WAY: Duration = Duration::from_secs(10);
+
+/// A lane that is further behind than this is an obstacle.
+const BEHIND: Duration = Duration::from_secs(120);
 
 /// So often, a gap is healed from exports, and not only by a repair of everything.
 const HEALS: f64 = 0.8;
@@ -48,6 +51,8 @@ pub struct Operator {
     name: &'static str,
     /// When the last restart of the tail began.
     restarted: Option<Instant>,
+    /// So much time has passed on purpose, after a clean verify.
+    days: Duration,
 }
 
 impl Operator {
@@ -59,6 +64,7 @@ impl Operator {
             ran: 0,
             name: "operator",
             restarted: None,
+            days: Duration::ZERO,
         }
     }
 
@@ -274,7 +280,7 @@ impl Operator {
                 (before, count) if is_refused && before == said => (before, count + 1),
                 _ => (said.clone(), 0),
             };
-            if began.elapsed() > PROGRESS || refusals.1 > MOST_REFUSALS {
+            if began.elapsed() > PROGRESS + self.days || refusals.1 > MOST_REFUSALS {
                 break Some(Wrong::because(
                     "an operator who follows the advice does not come to an end",
                     format!(
@@ -331,6 +337,11 @@ impl Operator {
             Some(End::Done(report)) if report.is_clean && is_quiet => {
                 self.must_be_exact("verify is clean").await?;
                 self.changes_must_be_clean().await?;
+                if self.world.cast.ledger && self.days.is_zero() {
+                    let began = Instant::now();
+                    Box::pin(self.days_pass()).await?;
+                    self.days = began.elapsed();
+                }
             }
             Some(End::Done(report)) if report.is_done => return Ok(true),
             Some(End::Done(report)) if report.is_completed => self.must_be_without_marks()?,
@@ -379,9 +390,14 @@ impl Operator {
     }
 
     /// What TTL deleted in the source just before it was switched off may still be on its way: no command counts it.
-    async fn must_be_exact(&self, claim: &str) -> Result<(), Wrong> {
+    pub async fn must_be_exact(&self, claim: &str) -> Result<(), Wrong> {
         if self.world.differences(Stamps::Stripped).is_some() {
+            let began = Instant::now();
             sleep(ON_ITS_WAY).await;
+            // After an outage, a lane may have to read more: status shows its lag.
+            while self.world.is_behind(began.elapsed()).await && began.elapsed() < BEHIND {
+                sleep(Duration::from_secs(1)).await;
+            }
         }
         match self.world.differences(Stamps::Stripped) {
             None => Ok(()),

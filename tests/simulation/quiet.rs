@@ -182,7 +182,7 @@ impl World {
     }
 
     /// Whether a lane says that it has not read everything from before this time.
-    async fn is_behind(&self, past: Duration) -> bool {
+    pub async fn is_behind(&self, past: Duration) -> bool {
         let lags = self.status().await.map(|status| status.lanes);
         let mut lags = lags.into_iter().flatten().filter_map(|lane| lane.lag_ms);
         lags.any(|lag_ms| u128::from(lag_ms) > past.as_millis())

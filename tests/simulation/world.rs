@@ -424,6 +424,15 @@ impl World {
         }
     }
 
+    /// No command runs for so long.
+    pub async fn leave_for(&self, time: Duration) {
+        self.network.note(|| format!("everybody is away for {time:?}"));
+        self.away.set(true);
+        sleep(time).await;
+        self.network.note(|| "everybody comes back".into());
+        self.away.set(false);
+    }
+
     /// Ends when everybody leaves.
     pub async fn everybody_leaves(&self) {
         self.away.until(true).await;
