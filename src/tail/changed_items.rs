@@ -8,6 +8,7 @@ use crate::source::lineage::watermark;
 use crate::state::{LaneState, ShardRecord, StreamPlaces};
 use crate::worker::{Recorded, RunError, Split, pause, recorded_shards};
 use std::collections::BTreeMap;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Reads the source's stream, or its ledger, from places to where the lanes of some services stand.
@@ -15,8 +16,16 @@ pub struct ChangedItems {
     split: Split,
     services: Vec<String>,
     reader: FromPlaces,
-    /// Where it reads to, and the shards as they are recorded there.
-    goal: Option<(Reached, Recorded)>,
+    goal: Option<Goal>,
+}
+
+/// Where it reads to.
+struct Goal {
+    reached: Reached,
+    /// The shards as they were recorded.
+    recorded: Recorded,
+    /// When they were.
+    at: Instant,
 }
 
 /// What was read.
@@ -24,8 +33,8 @@ pub struct ChangedItems {
 pub enum Changes {
     /// Some records of one shard.
     Page(Vec<Record>),
-    /// The lanes stood here when the reading began.
-    Reached(Reached),
+    /// The lanes stood here at a moment.
+    Reached(Reached, Instant),
 }
 
 /// Up to where the stream was read.
@@ -64,34 +73,43 @@ impl ChangedItems {
     /// If the stream can't be read, or may not keep the records any more, or the command is stopped.
     pub async fn read(&mut self, stop: &CancellationToken) -> Result<Changes, RunError> {
         let generation = self.reader.generation();
-        let (goal, recorded) = match self.goal.take() {
+        let goal = match self.goal.take() {
             Some(goal) => goal,
             None => {
+                let at = Instant::now();
                 let recorded = recorded_shards(&self.split, generation).await?;
-                let goal = reached(&recorded, &self.services, generation)
+                let reached = reached(&recorded, &self.services, generation)
                     .ok_or_else(|| too_old("no shard with these lanes is recorded"))?;
-                (goal, recorded)
+                Goal {
+                    reached,
+                    recorded,
+                    at,
+                }
             }
         };
-        for (shard, place) in &goal.places.shards {
+        for (shard, place) in &goal.reached.places.shards {
             while self.reader.place(shard) < *place {
                 let before = self.reader.place(shard);
-                if stop.is_cancelled() {
-                    pause(self.split.timing.poll, stop).await?;
-                }
-                let page = self.reader.page_or_ledger(shard, place, &recorded).await?;
+                let page = tokio::select! {
+                    biased;
+                    () = stop.cancelled() => {
+                        pause(self.split.timing.poll, stop).await?;
+                        None
+                    }
+                    page = self.reader.page_or_ledger(shard, place, &goal.recorded) => page?,
+                };
                 if self.reader.place(shard) == before {
                     pause(self.split.timing.poll / 2, stop).await?;
                 }
                 if let Some(batch) = page.filter(|batch| !batch.records.is_empty()) {
-                    self.goal = Some((goal, recorded));
+                    self.goal = Some(goal);
                     return Ok(Changes::Page(batch.records));
                 }
             }
         }
         match self.reader.lost(self.split.now_ms()) {
             Some(reason) => Err(too_old(&reason)),
-            None => Ok(Changes::Reached(goal)),
+            None => Ok(Changes::Reached(goal.reached, goal.at)),
         }
     }
 }

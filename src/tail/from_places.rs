@@ -30,8 +30,6 @@ struct ShardAt {
     complete_to_ms: u64,
     /// Why nothing more is read from the ledger.
     broken: Option<String>,
-    /// Why records may be missing.
-    lost: Option<String>,
 }
 
 impl FromPlaces {
@@ -68,7 +66,7 @@ impl FromPlaces {
     pub async fn of_source_or_ledger(split: &Split, from: StreamPlaces) -> Result<Self, RunError> {
         let reader = Self::of_source(split, from).await?;
         Ok(Self {
-            ledger_of: split.ledger().is_some().then(|| split.clone()),
+            ledger_of: has_ledger(split).then(|| split.clone()),
             ..reader
         })
     }
@@ -112,9 +110,11 @@ impl FromPlaces {
             return Ok(Some(batch));
         }
         let page = at.page(goal).await;
-        // After the read, as every lane does: records may have been trimmed until then.
-        at.note_age(split.now_ms());
-        page
+        // After the read, as every lane does: records may have been trimmed until then. What is lost is not found later.
+        match at.lost(split.now_ms()) {
+            Some(reason) => Err(too_old(&reason)),
+            None => page,
+        }
     }
 
     /// A shard, at its place.
@@ -130,16 +130,16 @@ impl FromPlaces {
                 .and_then(|(split, record)| FromLedger::new(split, source, record)),
             complete_to_ms: from.complete_to_ms,
             broken: None,
-            lost: None,
         })
     }
 
-    /// Why records after the places may be lost. Ask afterwards: while they were read, records may have been trimmed.
+    /// Why records after the places may be lost. Ask afterwards: while they were read, records may have been trimmed. With a ledger,
+    /// each read has told it.
     pub fn lost(&self, now_ms: u64) -> Option<String> {
-        if self.ledger_of.is_none() {
-            return age_gap(self.from.complete_to_ms, now_ms);
+        match self.ledger_of {
+            None => age_gap(self.from.complete_to_ms, now_ms),
+            Some(_) => None,
         }
-        self.shards.values().find_map(|at| at.lost.clone())
     }
 }
 
@@ -186,6 +186,8 @@ impl ShardAt {
             }
             Err(error) => match error.broken() {
                 Some(reason) => {
+                    let shard = record.shard.as_str();
+                    tracing::error!(shard, reason, "reading the stream instead of the ledger");
                     ledger.is_broken = true;
                     self.broken = Some(reason);
                     Ok(None)
@@ -209,25 +211,33 @@ impl ShardAt {
         }
     }
 
-    /// Notes that the stream, which was read, may have forgotten records after the place.
-    fn note_age(&mut self, now_ms: u64) {
-        let Some(age) = age_gap(self.complete_to_ms, now_ms).filter(|_| self.lost.is_none()) else {
-            return;
-        };
-        self.lost = Some(match &self.broken {
+    /// Why the stream, which was read, may have forgotten records after the place.
+    fn lost(&self, now_ms: u64) -> Option<String> {
+        let age = age_gap(self.complete_to_ms, now_ms)?;
+        Some(match &self.broken {
             Some(reason) => format!("{age}, and {reason}"),
             None => age,
-        });
+        })
     }
 }
 
-/// The time from which on every record after these places is still kept, by the stream or by the ledger; `None` before the capture.
+/// Whether the split has a ledger, and the plan says where it is.
 #[must_use]
-pub fn kept_after(places: &StreamPlaces, recorded: &Recorded) -> Option<u64> {
+pub fn has_ledger(split: &Split) -> bool {
+    split.ledger().is_some() && split.plan.ledger.is_some()
+}
+
+/// The time from which on every record after these places, in the shards that a service's lane reads, is still kept, by the stream or by the
+/// ledger; `None` before the capture.
+#[must_use]
+pub fn kept_after(places: &StreamPlaces, recorded: &Recorded, service: &str) -> Option<u64> {
     // A lane that stood at these places. No service has this name.
     const HERE: &str = "(here)";
     let mut standing = BTreeMap::clone(recorded);
-    for (shard, record) in &mut standing {
+    let read = standing
+        .iter_mut()
+        .filter(|(_, record)| record.lanes.contains_key(service));
+    for (shard, record) in read {
         let place = places.shards.get(shard).cloned().unwrap_or(Position::Beginning);
         let state = LaneState::starting(place, places.complete_to_ms);
         record.lanes.insert(HERE.to_owned(), state);
@@ -267,26 +277,28 @@ mod tests {
 
     /// The ledger in a shard: where it stands, from when on it keeps everything, and up to when.
     fn shard(id: &str, parent: Option<&str>, ledger: Option<(Position, u64, u64)>) -> (String, ShardRecord) {
-        let lanes = ledger.map(|(position, from_ms, to_ms)| {
+        let of_ledger = ledger.map(|(position, from_ms, to_ms)| {
             let state = LaneState {
                 kept_from_ms: Some(from_ms),
                 ..LaneState::starting(position, to_ms)
             };
             (ShardRecord::ledger_lane(1), state)
         });
+        let of_service = ("a".to_owned(), LaneState::starting(at("99"), 0));
+        let lanes = of_ledger.into_iter().chain([of_service]);
         let record = ShardRecord {
             generation: 1,
             shard: id.to_owned(),
             parent: parent.map(str::to_owned),
             lease: Lease::default(),
             beat: 0,
-            lanes: lanes.into_iter().collect(),
+            lanes: lanes.collect(),
         };
         (id.to_owned(), record)
     }
 
     fn kept(places: &StreamPlaces, shards: impl IntoIterator<Item = (String, ShardRecord)>) -> u64 {
-        kept_after(places, &Arc::new(shards.into_iter().collect())).expect("there are shards") / HOUR_MS
+        kept_after(places, &Arc::new(shards.into_iter().collect()), "a").expect("there are shards") / HOUR_MS
     }
 
     #[test]
@@ -308,6 +320,15 @@ mod tests {
             10,
             "it is behind the place"
         );
+    }
+
+    #[test]
+    fn a_shard_that_the_service_does_not_read_says_nothing() {
+        let here = places(&[("one", "5")]);
+        let ledger = Some((at("7"), 9 * HOUR_MS, 90 * HOUR_MS));
+        let mut other = shard("history", None, None);
+        other.1.lanes.clear();
+        assert_eq!(kept(&here, [other, shard("one", None, ledger)]), 90);
     }
 
     #[test]

@@ -32,7 +32,7 @@ mod worker;
 pub(crate) use capture::read_history;
 pub use changed_items::{ChangedItems, Changes, Reached};
 pub use changed_keys::{ChangedKeys, Keys};
-pub use from_places::kept_after;
+pub use from_places::{has_ledger, kept_after};
 pub(crate) use lane::{UNROUTED, watch_item};
 pub(crate) use pin::pin_lanes;
 pub use settle_strays::{SettledStray, settle_strays};

@@ -6,8 +6,9 @@ use crate::state::{
     BackfillRecord, ChangesRecord, Proof, ProofRecord, SplitRecord, StreamPlaces, VerifyRecord,
 };
 use crate::status::lane_status;
-use crate::tail::kept_after;
+use crate::tail::{has_ledger, kept_after};
 use crate::worker::{Recorded, RunError, Split, recorded_shards};
+use std::collections::BTreeSet;
 
 /// What a comparison of the changes of a service goes on from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,8 +40,8 @@ struct Known<'a> {
     gap: Option<String>,
     /// The stream is off, and its lane has read it to its end.
     is_drained: bool,
-    /// The shards of this stream.
-    recorded: Option<&'a Recorded>,
+    /// The shards of this stream, if there is a ledger.
+    in_ledger: Option<&'a Recorded>,
     now_ms: u64,
 }
 
@@ -87,7 +88,7 @@ pub(super) async fn bases(
             generation,
             is_drained: lane.as_ref().is_some_and(|lane| lane.drained_ms.is_some()),
             gap: lane.and_then(|lane| lane.gap),
-            recorded: recorded.as_ref(),
+            in_ledger: recorded.as_ref().filter(|_| has_ledger(split)),
             now_ms,
         };
         match known.base(&service.name, &service.fingerprint) {
@@ -143,8 +144,13 @@ impl Known<'_> {
         if self.is_drained {
             return Err("the stream is off, so it shows no later change".into());
         }
-        let kept_ms = self.recorded.and_then(|recorded| kept_after(&places, recorded));
-        if let Some(age) = age_gap(kept_ms.unwrap_or(places.complete_to_ms), self.now_ms) {
+        let is_old = |kept_ms: u64| age_gap(kept_ms, self.now_ms);
+        if let Some(age) = is_old(places.complete_to_ms)
+            && self
+                .in_ledger
+                .and_then(|recorded| kept_after(&places, recorded, service))
+                .is_none_or(|kept_ms| is_old(kept_ms).is_some())
+        {
             return Err(format!("the last clean verify is too old: {age}"));
         }
         let counted = self.whole.and_then(|whole| whole.services.get(service));
@@ -181,30 +187,39 @@ impl Known<'_> {
     }
 }
 
-/// Places before which everything was compared for all of these services. A shard that one of them does not name is read from its
-/// beginning.
-pub(super) fn earliest(bases: &[Base]) -> Option<StreamPlaces> {
-    let mut places = bases.iter().map(|base| &base.places);
-    let mut earliest = places.next()?.clone();
-    for other in places {
-        earliest.complete_to_ms = earliest.complete_to_ms.min(other.complete_to_ms);
-        earliest.shards = earliest
-            .shards
+/// Places before which everything was compared for all of these services. A shard that one of them reads and does not name is read from
+/// its beginning.
+pub(super) fn earliest(bases: &[Base], recorded: &Recorded) -> Option<StreamPlaces> {
+    let first = bases.first()?;
+    let reads = |base: &Base, shard: &str| {
+        let record = recorded.get(shard);
+        record.is_none_or(|record| record.lanes.contains_key(&base.service))
+    };
+    let place = |shard: &String| {
+        let readers = bases
+            .iter()
+            .filter(|base| base.places.shards.contains_key(shard) || reads(base, shard));
+        let places: Option<Vec<_>> = readers.map(|base| base.places.shards.get(shard)).collect();
+        places?.into_iter().min().cloned()
+    };
+    let shards: BTreeSet<&String> = bases.iter().flat_map(|base| base.places.shards.keys()).collect();
+    let complete_to_ms = bases.iter().map(|base| base.places.complete_to_ms).min()?;
+    Some(StreamPlaces {
+        generation: first.places.generation,
+        complete_to_ms,
+        shards: shards
             .into_iter()
-            .filter_map(|(shard, place)| {
-                let other = other.shards.get(&shard)?.clone();
-                Some((shard, place.min(other)))
-            })
-            .collect();
-    }
-    Some(earliest)
+            .filter_map(|shard| Some((shard.clone(), place(shard)?)))
+            .collect(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::{Position, SequenceNumber};
-    use crate::state::{ComparedChanges, VerifyService};
+    use crate::state::{ComparedChanges, LaneState, Lease, ShardRecord, VerifyService};
+    use std::sync::Arc;
 
     const HOUR_MS: u64 = 3_600_000;
     const NOW: u64 = 100 * HOUR_MS;
@@ -246,7 +261,7 @@ mod tests {
             generation: Some(1),
             gap: None,
             is_drained: false,
-            recorded: None,
+            in_ledger: None,
             now_ms: NOW,
         }
     }
@@ -335,8 +350,8 @@ mod tests {
 
     #[test]
     fn several_services_are_read_from_the_earliest_place_of_each_shard() {
-        let base = |complete_to_ms, shards: &[(&str, &str)]| Base {
-            service: "a".into(),
+        let base = |service: &str, complete_to_ms, shards: &[(&str, &str)]| Base {
+            service: service.into(),
             fingerprint: "f".into(),
             whole_ms: 1,
             since_ms: 1,
@@ -345,11 +360,37 @@ mod tests {
             items: None,
         };
         let bases = [
-            base(70, &[("one", "7"), ("two", "1"), ("late", "4")]),
-            base(50, &[("one", "5"), ("two", "3")]),
+            base(
+                "a",
+                70,
+                &[("one", "7"), ("two", "1"), ("late", "4"), ("before", "2")],
+            ),
+            base("b", 50, &[("one", "5"), ("two", "3")]),
         ];
-        let earliest = earliest(&bases).unwrap();
-        assert_eq!(earliest, places(50, &[("one", "5"), ("two", "1")]));
-        assert_eq!(super::earliest(&[]), None);
+        let recorded = |lanes: &[(&str, &[&str])]| -> Recorded {
+            let record = |(id, lanes): &(&str, &[&str])| {
+                let lane = |name: &&str| ((*name).to_owned(), LaneState::starting(at("9"), 1));
+                let record = ShardRecord {
+                    generation: 1,
+                    shard: (*id).to_owned(),
+                    parent: None,
+                    lease: Lease::default(),
+                    beat: 0,
+                    lanes: lanes.iter().map(lane).collect(),
+                };
+                ((*id).to_owned(), record)
+            };
+            Arc::new(lanes.iter().map(record).collect())
+        };
+        let both: &[&str] = &["a", "b"];
+        let shards = recorded(&[("one", both), ("two", both), ("late", both), ("before", &["a"])]);
+        let all = [("one", "5"), ("two", "1"), ("before", "2")];
+        assert_eq!(earliest(&bases, &shards), Some(places(50, &all)));
+        assert_eq!(
+            earliest(&bases, &Recorded::default()),
+            Some(places(50, &all[..2])),
+            "of a shard that is not recorded, nothing is known"
+        );
+        assert_eq!(earliest(&[], &shards), None);
     }
 }

@@ -18,7 +18,7 @@ use crate::source::Record;
 use crate::state::SplitRecord;
 use crate::tail::{ChangedItems, Changes, Reached};
 use crate::verify::compare::{Digest, SourceSide, TargetSide};
-use crate::worker::{RunError, Split};
+use crate::worker::{Recorded, RunError, Split, recorded_shards};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -153,7 +153,11 @@ impl Run {
         };
         let sortings: Vec<_> = self.reader.iter().map(|_| sorting()).collect();
         let names = bases.iter().map(|base| base.service.clone()).collect();
-        let Some(from) = earliest(bases) else {
+        let recorded = match bases.first() {
+            Some(base) => recorded_shards(&self.split, base.places.generation).await?,
+            None => Recorded::default(),
+        };
+        let Some(from) = earliest(bases, &recorded) else {
             return Err(RunError::NotYet {
                 what: "every service has switched to its own table, so there is nothing to compare".into(),
                 next: "run `dynasplit status`".into(),
@@ -165,7 +169,7 @@ impl Run {
         let services: Vec<_> = self.reader.iter().map(|reader| reader.place).collect();
         let began = Instant::now();
         loop {
-            let reached = match changed.read(&self.stop).await? {
+            let (reached, at) = match changed.read(&self.stop).await? {
                 Changes::Page(page) => {
                     records += page.len() as u64;
                     add(&self.progress.source.scanned, page.len() as u64);
@@ -178,10 +182,11 @@ impl Run {
                     suspects.note_unrouted(&plan, &page);
                     continue;
                 }
-                Changes::Reached(reached) => reached,
+                Changes::Reached(reached, at) => (reached, at),
             };
             let is_there = reached.is_drained || reached.places.complete_to_ms >= began_ms;
-            let is_late = !is_there && began.elapsed() >= LONGEST_LAG;
+            // Where the lanes stood when it was asked, however long the reading took.
+            let is_late = !is_there && at.duration_since(began) >= LONGEST_LAG;
             if is_there || is_late {
                 return Ok(ReadChanges {
                     sides: sortings
